@@ -1,0 +1,105 @@
+"""Build the whole from its parts: the only file that chooses adapters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from eme_connector import config as configuration
+from eme_connector.domain.sharing import (
+    GroupRule,
+    Organisation,
+    RegisteredAsset,
+    SharingGroup,
+    Topology,
+)
+from eme_connector.domain.threat import Kind, Tlp
+from eme_connector.ports import Channel, Clock, Signer, Store
+
+
+@dataclass(frozen=True)
+class Eme:
+    """The running system: what every use case and every route is given."""
+
+    config: configuration.Config
+    store: Store
+    topology: Topology
+    signer: Signer
+    clock: Clock
+
+    @property
+    def organisation(self) -> Organisation:
+        """The organisation that runs this sidecar."""
+        return self.topology.organisations[self.config.instance.organisation]
+
+    def orchestrator_lane(self, organisation: str) -> str | None:
+        """Return the lane that runs the playbooks of *organisation*, or None."""
+        for one in self.config.orchestrators:
+            if not one.organisations or organisation in one.organisations:
+                return f"orchestrator:{one.name}"
+        return None
+
+    def channels(self) -> Mapping[str, Channel]:
+        """Return a channel for every target that exists now, by lane."""
+        from eme_connector.adapters.channels import build_channels
+
+        return build_channels(self.config, self.store, self.signer)
+
+
+def build(
+    config: configuration.Config,
+    *,
+    store: Store | None = None,
+    signer: Signer | None = None,
+    clock: Clock = time.time,
+) -> Eme:
+    """Return the system that *config* describes; given parts take the place of real ones."""
+    from eme_connector.adapters.database import open_store
+    from eme_connector.adapters.keys import load_signer
+
+    return Eme(
+        config=config,
+        store=store or open_store(config.store_url, clock=clock),
+        topology=topology(config),
+        signer=signer or load_signer(config.instance.data_dir, config.instance.organisation),
+        clock=clock,
+    )
+
+
+def topology(config: configuration.Config) -> Topology:
+    """Return the organisations and sharing groups of *config*."""
+    return Topology(
+        organisations={one.uuid: _organisation(one) for one in config.organisations},
+        groups={
+            one.uuid: SharingGroup(one.uuid, one.name, one.members)
+            for one in config.sharing_groups
+        },
+    )
+
+
+def _organisation(one: configuration.Organisation) -> Organisation:
+    return Organisation(
+        uuid=one.uuid,
+        name=one.name,
+        role=one.role,
+        aliases=one.aliases,
+        sector=one.sector,
+        location=one.location,
+        default_group=one.default_group,
+        group_rules=tuple(
+            GroupRule(
+                rule.group,
+                Kind(rule.type) if rule.type else None,
+                rule.tag,
+                Tlp(rule.tlp) if rule.tlp else None,
+            )
+            for rule in one.group_rules
+        ),
+        assets=tuple(
+            RegisteredAsset(a.criticality, a.address, a.device, a.type, a.tags)
+            for a in one.assets
+        ),
+    )
+
+

@@ -1,0 +1,1 @@
+"""What the connector knows: pure rules, standard library only."""

@@ -1,0 +1,1 @@
+"""Wire forms and the domain: parse and render, nothing else."""

@@ -1,0 +1,276 @@
+"""Everything we need from outside, and nothing more.
+
+Adapters implement these; use cases see nothing else of the world. Times: `at` is µs since 1970
+(an int), `now` in a delivery is seconds (a float).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar
+
+from eme_connector.domain.accounts import Account, Peer, Token
+from eme_connector.domain.audit import AuditRecord
+from eme_connector.domain.delivery import (
+    Delivery,
+    DeliveryKind,
+    LookUp,
+    Progress,
+    Receipt,
+    State,
+)
+from eme_connector.domain.listing import Aggregate, Change, ListQuery, Page
+from eme_connector.domain.policy import Setting
+from eme_connector.domain.threat import Threat
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A new obligation; the store gives it an id and a key of its own."""
+
+    lane: str
+    kind: DeliveryKind
+    threat_id: str
+    organisation: str
+    sequence: int
+    payload: bytes = b""
+    digest: str = ""
+
+
+class ThreatWrites(Protocol):
+    """Threats inside a transaction; every `find` locks the row until its end."""
+
+    def find_own_threat(
+        self, organisation: str, carrier_id: str, iris_id: str
+    ) -> Threat | None: ...
+    def find_threat(self, threat_id: str) -> Threat | None: ...
+    def may_read(self, threat_id: str, viewer: str) -> bool: ...
+
+    def add_threat(self, threat: Threat, raw: bytes, viewers: Collection[str]) -> None:
+        """Store a new threat, its raw bytes (revision 1), list entries and counters.
+
+        *viewers* are the organisations whose people may read it in this sidecar.
+        """
+        ...
+
+    def add_viewer(self, threat: Threat, viewer: str) -> None:
+        """Let one more organisation of this sidecar read *threat*; twice changes nothing."""
+        ...
+
+    def save_threat(self, threat: Threat, before: Threat, raw: bytes | None = None) -> None:
+        """Replace *before*, moving list entries and counters along; *raw* is a new revision's.
+
+        An entry on the change feed goes with it.
+        """
+        ...
+
+    def policy_settings(self, organisation: str) -> tuple[Setting, ...]: ...
+    def find_policy_setting(self, setting_id: str) -> Setting | None: ...
+    def save_policy_setting(self, setting: Setting) -> None: ...
+    def is_stopped(self, organisation: str) -> bool: ...
+
+    def set_stop(self, organisation: str, *, stopped: bool, by: str, at: int) -> None:
+        """Turn the kill switch of *organisation* on or off."""
+        ...
+
+    def record(self, record: AuditRecord) -> int:
+        """Append to the audit log, with a random salt of its own; return the row's id."""
+        ...
+
+
+class DeliveryWrites(Protocol):
+    """Deliveries inside a transaction."""
+
+    def owe(self, owed: Owed) -> Delivery: ...
+
+    def withdraw(self, threat_id: str, kind: DeliveryKind, reason: str) -> int:
+        """Turn every delivery of that kind still *owed* into *withdrawn*; return how many."""
+        ...
+
+    def due(self, lane: str, now: float, *, width: int, limit: int) -> tuple[Delivery, ...]:
+        """Return deliveries of *lane* that may be taken now, oldest first.
+
+        Owed ones whose time has come and `sending` ones whose lease ran out, while fewer than
+        *width* are under lease; never one that has an earlier open delivery of its own
+        (lane, threat). Locked until the transaction ends; another worker's are skipped.
+        """
+        ...
+
+    def find_delivery(self, delivery_id: int) -> Delivery | None: ...
+    def find_delivery_by_key(self, key: str) -> Delivery | None: ...
+
+    def save_delivery(self, delivery: Delivery, *, fence: int) -> bool:
+        """Replace the row only where its fence still is *fence*; say whether it was."""
+        ...
+
+
+class AccountWrites(Protocol):
+    """Accounts, tokens, sessions and peers inside a transaction."""
+
+    def save_account(self, account: Account) -> None: ...
+    def save_token(self, token: Token) -> None: ...
+    def save_peer(self, peer: Peer) -> None: ...
+    def save_session(self, session_id: str, data: bytes, expires_at: int) -> None: ...
+    def delete_session(self, session_id: str) -> None: ...
+    def delete_sessions_of(self, account_id: str) -> None: ...
+
+    def keep_message(self, message_id: str, sender: str, threat_id: str, jws: bytes, at: int) -> bool:
+        """Keep a peer's message verbatim; False when this id of this sender is here already."""
+        ...
+
+
+class Transaction(ThreatWrites, DeliveryWrites, AccountWrites, Protocol):
+    """What a work may read and write."""
+
+
+class Reads(Protocol):
+    """Reads on connections of their own; they never wait for the writer."""
+
+    def find_visible_threat(self, threat_id: str, viewer: str) -> Threat | None: ...
+    def list_threats(self, query: ListQuery) -> Page: ...
+    def aggregate(self, viewer: str, at: int) -> Aggregate: ...
+    def raw(self, threat_id: str, revision: int) -> bytes | None: ...
+    def timeline(self, threat_id: str) -> tuple[AuditRecord, ...]: ...
+
+    def changes(self, viewer: str, after: int, limit: int) -> tuple[Change, ...]:
+        """Return the changes that *viewer* may see with an id above *after*, oldest first."""
+        ...
+
+    def last_change(self) -> int: ...
+    def policy_settings_of(self, organisation: str) -> tuple[Setting, ...]: ...
+    def stopped(self, organisation: str) -> bool: ...
+    def deliveries_of(self, threat_id: str) -> tuple[Delivery, ...]: ...
+
+    def list_deliveries(
+        self,
+        *,
+        state: State | None = None,
+        lane: str | None = None,
+        organisation: str | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> tuple[Delivery, ...]: ...
+
+    def delivery_counts(self) -> dict[tuple[str, State], int]:
+        """Return how many deliveries stand in each (lane, state)."""
+        ...
+
+    def busy_lanes(self, now: float) -> tuple[tuple[str, ...], float | None]:
+        """Return the lanes with something due, and when the next one will be."""
+        ...
+
+    def find_account(self, name: str) -> Account | None: ...
+    def find_account_by_id(self, account_id: str) -> Account | None: ...
+    def accounts(self) -> tuple[Account, ...]: ...
+    def find_token(self, prefix: str) -> Token | None: ...
+    def tokens(self) -> tuple[Token, ...]: ...
+    def find_session(self, session_id: str, at: int) -> bytes | None: ...
+    def peers(self) -> tuple[Peer, ...]: ...
+    def find_peer(self, fingerprint: str) -> Peer | None: ...
+
+
+class Store(Reads, Protocol):
+    """The truth: threats, what they owe, and who may see them."""
+
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        """Run *work* and return its result after COMMIT.
+
+        *work* is pure but for its transaction: it may run twice, never nests, and does no
+        parsing, hashing or network. An exception in it rolls back this work only.
+
+        Raises:
+            StoreUnavailable: nothing of this work was kept.
+        """
+        ...
+
+    def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
+        """Call *listener* after commits with what was touched: `delivery`, `change`.
+
+        Called on the committing thread: set an event and return. The result unsubscribes.
+        """
+        ...
+
+    def ping(self) -> None:
+        """Raise StoreUnavailable unless a read and a schema of our version are there."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is waiting, then close."""
+        ...
+
+
+class Channel(Protocol):
+    """An outside system that deliveries go to.
+
+    `width`: sends and look-ups at once, over all workers. `repeat` is `safe` when the receiver
+    dedupes by our key or the send is an upsert, else `look_first`. `timeout` in seconds bounds
+    one send.
+    """
+
+    lane: str
+    width: int
+    timeout: float
+    repeat: Literal["safe", "look_first"]
+
+    def send(self, delivery: Delivery) -> Receipt:
+        """Send it; raise DeliveryError(reason, permanent=, maybe_sent=) when it was not taken."""
+        ...
+
+    def look_up(self, delivery: Delivery) -> LookUp:
+        """Ask whether the receiver has it; never sends."""
+        ...
+
+    def ping(self) -> None:
+        """Raise DeliveryError when the target cannot be reached."""
+        ...
+
+
+class Runner(Channel, Protocol):
+    """An orchestrator whose runs can be followed."""
+
+    def follow(self, delivery: Delivery, receipt: Receipt) -> Progress:
+        """Take one look: evidence per step, whether it is over, when to ask again."""
+        ...
+
+    def stop(self, delivery: Delivery, receipt: Receipt) -> Literal["stopped", "over", "cannot"]:
+        """Try to stop the run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A signed message whose signature held: who (certificate fingerprint), when, what."""
+
+    fingerprint: str
+    issued_at: float
+    payload: bytes
+
+
+class Signer(Protocol):
+    """Our own key, and the check of others' (JWS, EdDSA, over the exact bytes)."""
+
+    fingerprint: str
+    certificate: str
+
+    def sign(self, payload: bytes, *, issued_at: float) -> str:
+        """Return the compact JWS of *payload*, `kid` = our certificate's SHA-256."""
+        ...
+
+    def key_id(self, jws: str) -> str:
+        """Return the `kid` that *jws* claims, unverified; raise NotAuthenticated."""
+        ...
+
+    def verify(self, jws: str, certificate: str) -> Verified:
+        """Check *jws* against the PEM *certificate*; raise NotAuthenticated."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, so that tests can set it."""
+
+    def __call__(self) -> float:
+        """Return seconds since 1970."""
+        ...
