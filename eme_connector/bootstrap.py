@@ -100,6 +100,7 @@ def _organisation(one: configuration.Organisation) -> Organisation:
             RegisteredAsset(a.criticality, a.address, a.device, a.type, a.tags)
             for a in one.assets
         ),
+        served_by=one.served_by,
     )
 
 

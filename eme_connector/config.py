@@ -142,6 +142,9 @@ class Organisation(Section):
     default_group: Uuid | None = Field(None, description="Sharing group of its new threats.")
     group_rules: tuple[GroupRule, ...] = Field((), description="Exceptions to `default_group`.")
     assets: tuple[Asset, ...] = Field((), description="Asset register.")
+    served_by: Uuid | None = Field(
+        None, description="Organisation whose sidecar sends and receives for it; empty = its own."
+    )
 
 
 class SharingGroup(Section):
@@ -383,6 +386,8 @@ def _dangling(config: Config) -> list[str]:
         wanted = {one.default_group, *(rule.group for rule in one.group_rules)} - {None}
         if wanted - groups:
             found.append(f"organisations.{index}: a group that is not among sharing_groups")
+        if one.served_by is not None and one.served_by not in known:
+            found.append(f"organisations.{index}.served_by: is not among organisations")
     for index, group in enumerate(config.sharing_groups):
         if group.members - known:
             found.append(f"sharing_groups.{index}.members: not all are among organisations")

@@ -218,18 +218,26 @@ class DeliveryError(EmeError):
 
     `permanent`: sending it again cannot help. `maybe_sent`: the first byte may have
     arrived, so the outcome is unknown. `reason` is a short fixed word for people and counters.
+    `retry_after` are the seconds that the other side asked us to wait.
     """
 
     status = 502
     title = "An outside system did not take it"
 
     def __init__(
-        self, reason: str, detail: str = "", *, permanent: bool = False, maybe_sent: bool = False
+        self,
+        reason: str,
+        detail: str = "",
+        *,
+        permanent: bool = False,
+        maybe_sent: bool = False,
+        retry_after: float = 0.0,
     ) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.permanent = permanent
         self.maybe_sent = maybe_sent
+        self.retry_after = retry_after
 
 
 def _kebab(name: str) -> str:

@@ -34,7 +34,10 @@ class GroupRule:
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """An organisation as our own registers know it; compared by uuid, name or alias only."""
+    """An organisation as our own registers know it; compared by uuid, name or alias only.
+
+    `served_by` is the organisation whose sidecar sends and receives for it; None: its own.
+    """
 
     uuid: str
     name: str
@@ -45,6 +48,12 @@ class Organisation:
     default_group: str | None = None
     group_rules: tuple[GroupRule, ...] = ()
     assets: tuple[RegisteredAsset, ...] = ()
+    served_by: str | None = None
+
+    @property
+    def sidecar(self) -> str:
+        """The organisation whose sidecar speaks for this one."""
+        return self.served_by or self.uuid
 
     def is_called(self, name: str) -> bool:
         """Say whether *name* is this organisation's uuid, exact name or a configured alias."""
