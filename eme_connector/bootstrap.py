@@ -44,7 +44,7 @@ class Eme:
         """Return a channel for every target that exists now, by lane."""
         from eme_connector.adapters.channels import build_channels
 
-        return build_channels(self.config, self.store, self.signer)
+        return build_channels(self.config, self.store, self.signer, self.clock)
 
 
 def build(
