@@ -1,0 +1,60 @@
+"""Wakes every open stream of this process when something changed, and counts them."""
+
+from __future__ import annotations
+
+import threading
+
+from eme_connector.ports import Store
+
+
+class Hub:
+    """One for each process: the store calls it once, it wakes all who wait."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._open = 0
+        self._turn = 0
+        self._listening = False
+        self._changed = threading.Condition()
+
+    @property
+    def turn(self) -> int:
+        """A number that grows with every change: read it before looking, then wait on it."""
+        return self._turn
+
+    @property
+    def has_room(self) -> bool:
+        """Say whether one more stream may be opened."""
+        return self._open < self._most
+
+    def listen_to(self, store: Store) -> None:
+        """Be woken by *store*; asking again changes nothing."""
+        with self._changed:
+            first, self._listening = not self._listening, True
+        if first:
+            store.subscribe(self.wake)
+
+    def enter(self) -> bool:
+        """Count a new stream; False when there are as many as may be."""
+        with self._changed:
+            if not self.has_room:
+                return False
+            self._open += 1
+            return True
+
+    def leave(self) -> None:
+        """Count a stream that has ended."""
+        with self._changed:
+            self._open -= 1
+
+    def wake(self, touched: frozenset[str]) -> None:
+        """Wake all who wait when a change was committed."""
+        if "change" in touched:
+            with self._changed:
+                self._turn += 1
+                self._changed.notify_all()
+
+    def wait(self, turn: int, seconds: float) -> None:
+        """Return as soon as `turn` is no longer *turn*, or after *seconds*."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._turn != turn, seconds)

@@ -1,0 +1,120 @@
+"""Live pages: a stream of ids and states, and the same by asking where no stream is left."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from flask import Response, current_app, request
+
+from eme_connector.domain.listing import Change
+from eme_connector.domain.rights import Right
+from eme_connector.errors import EmeError, Unavailable
+from eme_connector.ports import Store
+from eme_connector.web.pages.frame import blueprint
+from eme_connector.web.pages.hub import Hub
+from eme_connector.web.pages.reader import Reader, reader, still_here
+
+HEARTBEAT_S = 15.0
+RECHECK_S = 3.0
+GATHER_S = 0.2
+BATCH = 500
+RETRY_MS = 2_000
+
+
+@blueprint.get("/live")
+def live() -> Response:
+    """Stream what changes for this reader, from Last-Event-ID on."""
+    who = reader()
+    who.caller.need(Right.READ)
+    hub = _hub(who)
+    if not hub.enter():
+        raise Unavailable("no live stream is left; the page asks every few seconds instead")
+    response = Response(
+        stream(who.eme.store, hub, still_here(who), _after(who)), mimetype="text/event-stream"
+    )
+    response.call_on_close(hub.leave)
+    response.cache_control.no_store = True
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+@blueprint.get("/live/changes")
+def live_changes() -> Response:
+    """Answer what changed since `after`, for pages that have no stream."""
+    who = reader()
+    who.caller.need(Right.READ)
+    found = who.eme.store.changes(who.caller.organisation, _after(who), BATCH)
+    full = len(found) == BATCH
+    body = {"changes": [_data(one) for one in found], "reset": full, "room": _hub(who).has_room}
+    response = Response(json.dumps(body), mimetype="application/json")
+    response.cache_control.no_store = True
+    return response
+
+
+def stream(
+    store: Store, hub: Hub, viewer: Callable[[], str | None], after: int
+) -> Iterator[str]:
+    """Yield events; *viewer* is asked before each batch and ends the stream with None."""
+    beat = time.monotonic()
+    yield f"retry: {RETRY_MS}\n\n"
+    while True:
+        turn = hub.turn
+        organisation = _ask(viewer)
+        if organisation is None:
+            yield "event: out\ndata: {}\n\n"
+            return
+        found = store.changes(organisation, after, BATCH)
+        if found:
+            after = found[-1].id if len(found) < BATCH else store.last_change()
+            yield "".join(_event(one) for one in found) if len(found) < BATCH else _reset(after)
+            beat = time.monotonic()
+            time.sleep(GATHER_S)
+        elif time.monotonic() - beat >= HEARTBEAT_S:
+            yield ": still here\n\n"
+            beat = time.monotonic()
+        hub.wait(turn, RECHECK_S)
+
+
+def _ask(viewer: Callable[[], str | None]) -> str | None:
+    try:
+        return viewer()
+    except EmeError:
+        return None
+
+
+def _event(change: Change) -> str:
+    return f"id: {change.id}\nevent: change\ndata: {json.dumps(_data(change))}\n\n"
+
+
+def _reset(last: int) -> str:
+    """Return the event that says: more than can be told one by one."""
+    return f"id: {last}\nevent: reset\ndata: {{}}\n\n"
+
+
+def _data(change: Change) -> dict[str, Any]:
+    return {
+        "id": change.id,
+        "threat": change.threat_id,
+        "event": change.event,
+        "status": change.status,
+        "execution": change.execution,
+        "at": change.at,
+    }
+
+
+def _after(who: Reader) -> int:
+    for text in (request.headers.get("Last-Event-ID"), request.args.get("after")):
+        if text and text.isascii() and text.isdigit() and len(text) < 19:
+            return int(text)
+    return who.eme.store.last_change()
+
+
+def _hub(who: Reader) -> Hub:
+    hubs = current_app.extensions
+    if "eme-live" not in hubs:
+        hubs.setdefault("eme-live", Hub(who.eme.config.live.max_streams)).listen_to(who.eme.store)
+    found: Hub = hubs["eme-live"]
+    return found

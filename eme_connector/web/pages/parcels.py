@@ -1,0 +1,131 @@
+"""Where the deliveries of a threat stand, worded for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from eme_connector.domain.delivery import SHARE_LANE, Delivery, State
+from eme_connector.domain.rights import Right
+from eme_connector.domain.threat import Threat
+from eme_connector.web.pages import moments, words
+from eme_connector.web.pages.reader import Reader, name_of
+from eme_connector.web.pages.words import Tone
+
+_RETRIED = frozenset({State.REFUSED, State.UNCERTAIN, State.DEAD})
+_SHARE_SHOWN = frozenset({State.OWED, State.SENDING, State.REFUSED, State.DEAD, State.DROPPED})
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One delivery: to whom, where it stands, and why; `warning` comes before sending again."""
+
+    id: int
+    icon: str
+    tone: Tone
+    target: str
+    word: str
+    why: str
+    at: moments.Moment
+    may_retry: bool
+    warning: str
+
+
+def parcels(threat: Threat, found: Iterable[Delivery], who: Reader) -> list[Parcel]:
+    """Return where the deliveries stand; a share that became others is not one any more."""
+    if not who.owns(threat):
+        return []
+    return [
+        _parcel(one, who) for one in found if one.lane != SHARE_LANE or one.state in _SHARE_SHOWN
+    ]
+
+
+def _parcel(one: Delivery, who: Reader) -> Parcel:
+    icon, tone, word = _state(one)
+    right = Right.DECIDE if one.kind == "dispatch" else Right.SHARE
+    open_again = one.state in _RETRIED and not one.receipt.get("retried_as")
+    return Parcel(
+        id=one.id,
+        icon=icon,
+        tone=tone,
+        target=target_words(one.lane, who),
+        word=word,
+        why=_why(one),
+        at=float(one.sent_at or one.created_at),
+        may_retry=open_again and who.may(right),
+        warning=_("It may have run already.") if one.state is State.UNCERTAIN else "",
+    )
+
+
+def target_words(lane: str, who: Reader) -> str:
+    """Return who is meant by a lane."""
+    kind, _colon, name = lane.partition(":")
+    if kind == "peer":
+        return name_of(name, who)
+    if kind == SHARE_LANE:
+        return _("the sharing group")
+    return words.actor(lane)
+
+
+def _state(one: Delivery) -> tuple[str, Tone, str]:
+    owed = _("not taken yet") if one.attempts else _("about to be sent")
+    found: dict[State, tuple[str, Tone, str]] = {
+        State.OWED: ("wait", "wait", owed),
+        State.SENDING: ("sent", "soft", _("asking whether it arrived"))
+        if one.asking
+        else ("sent", "soft", _("being sent")),
+        State.DELIVERED: ("approved", "good", _("delivered")),
+        State.REFUSED: ("declined", "bad", _("refused")),
+        State.UNCERTAIN: ("uncertain", "bad", _("uncertain, a person must look")),
+        State.WITHDRAWN: ("note", "soft", _("withdrawn, not sent")),
+        State.DEAD: ("declined", "bad", _("given up")),
+        State.DROPPED: ("note", "soft", _("dropped by an administrator")),
+    }
+    return found[one.state]
+
+
+def _why(one: Delivery) -> str:
+    parts = [reason_words(one.reason) if one.reason else ""]
+    if one.state is State.OWED and one.attempts:
+        parts.append(ngettext("tried %(num)s time", "tried %(num)s times", one.attempts))
+        parts.append(_("next try %(when)s", when=moments.ago(float(one.next_at))))
+    if one.receipt.get("retried_as"):
+        parts.append(_("sent again since"))
+    return ", ".join(part for part in parts if part)
+
+
+def reason_words(code: str) -> str:
+    """Return what a named reason means; one that we do not know is shown as it is."""
+    if code.startswith("http-"):
+        return _("it answered with status %(n)s", n=code.removeprefix("http-"))
+    return {
+        "stopped": _("responses are stopped"),
+        "closed": _("the threat was closed"),
+        "not-approved": _("the approval no longer holds"),
+        "digest-changed": _("the sender changed the response"),
+        "expired": _("the playbook was outside its validity"),
+        "policy-changed": _("the policy no longer covers it"),
+        "not-a-viewer": _("it may no longer see this"),
+        "nobody": _("nobody is in the group"),
+        "no-peer": _("no sidecar is connected for it yet"),
+        "no-channel": _("it is not configured any more"),
+        "no-threat": _("the threat is gone"),
+        "superseded": _("a newer state took its place"),
+        "dropped": _("by a person"),
+        "crashed": _("we stopped in the middle of sending"),
+        "absent": _("it did not arrive"),
+        "no-look-up": _("it cannot be asked"),
+        "unknown": _("it cannot say"),
+        "unreachable": _("it cannot be reached"),
+        "name-unresolved": _("its name cannot be resolved"),
+        "connect-timeout": _("it cannot be reached in time"),
+        "timeout": _("it did not answer in time"),
+        "broken-off": _("the connection broke off"),
+        "tls": _("its certificate does not hold"),
+        "not-peered-there": _("it does not know our key yet"),
+        "not-a-member-there": _("it does not count us as a member"),
+        "receipt-invalid": _("its receipt does not hold"),
+    }.get(code, code.replace("-", " "))

@@ -1,0 +1,90 @@
+"""Who reads this page, and what of a threat is theirs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import current_app, g
+
+from eme_connector.bootstrap import Eme
+from eme_connector.domain.rights import Caller, Right
+from eme_connector.domain.sharing import Organisation
+from eme_connector.domain.threat import Status, Threat
+from eme_connector.errors import NotAuthenticated
+from eme_connector.web.auth import current_account, current_caller
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A logged-in person and the organisation they read for."""
+
+    eme: Eme
+    caller: Caller
+    account_role: str
+    organisation: Organisation
+
+    @property
+    def is_cert(self) -> bool:
+        """Say whether they read for a CERT or CSIRT."""
+        return self.organisation.role == "cert"
+
+    @property
+    def may_stop(self) -> bool:
+        """Say whether they may turn the kill switch."""
+        return not self.is_cert and self.may(Right.DECIDE)
+
+    def may(self, right: Right) -> bool:
+        """Say whether they have *right*."""
+        return right in self.caller.rights
+
+    def owns(self, threat: Threat) -> bool:
+        """Say whether it is their own organisation's threat."""
+        return threat.origin is None and threat.organisation == self.caller.organisation
+
+    def is_asked(self, threat: Threat) -> bool:
+        """Say whether *threat* waits for this person."""
+        waits = threat.status is Status.PENDING
+        return waits and self.owns(threat) and self.may(Right.DECIDE)
+
+
+def running() -> Eme:
+    """Return the system that this application serves."""
+    found: Eme = current_app.extensions["eme"]
+    return found
+
+
+def reader() -> Reader:
+    """Return who reads.
+
+    Raises:
+        NotAuthenticated: nobody is logged in.
+    """
+    if "reader" not in g:
+        g.reader = _reader()
+    found: Reader = g.reader
+    return found
+
+
+def find_reader() -> Reader | None:
+    """Return who reads, or None while nobody is logged in."""
+    try:
+        return reader()
+    except NotAuthenticated:
+        return None
+
+
+def name_of(organisation: str, who: Reader) -> str:
+    """Return what we call an organisation, or its uuid when we do not know it."""
+    known = who.eme.topology.organisations.get(organisation)
+    return known.name if known else organisation
+
+
+def _reader() -> Reader:
+    caller, account, eme = current_caller(), current_account(), running()
+    known = eme.topology.organisations.get(caller.organisation)
+    organisation = known or Organisation(caller.organisation, caller.organisation)
+    return Reader(eme, caller, account.role if account else "", organisation)
+
+
+def still_here(who):
+    return lambda: who.caller.organisation

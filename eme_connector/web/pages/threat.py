@@ -1,0 +1,142 @@
+"""One threat on a page: facts, the playbook as a workflow, the timeline, and the data itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flask import Response, render_template, request, url_for
+from flask_babel import gettext as _
+
+from eme_connector.domain.rights import Right
+from eme_connector.domain.sharing import NAMED_ONLY, viewers
+from eme_connector.domain.threat import Threat
+from eme_connector.errors import NotFound
+from eme_connector.web.pages import text, words
+from eme_connector.web.pages.frame import blueprint
+from eme_connector.web.pages.parcels import parcels
+from eme_connector.web.pages.plan import plan_of
+from eme_connector.web.pages.reader import Reader, reader
+from eme_connector.web.pages.rows import row_of
+from eme_connector.web.pages.trail import timeline
+
+MAX_INLINE = 65_536
+MAX_PARTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a form that came back had in it."""
+
+    reason: str = ""
+    valid_until: str = ""
+    ticked: frozenset[str] | None = None
+
+
+@blueprint.get("/threats/<uuid:threat_id>")
+def threat(threat_id: UUID) -> str:
+    """Show one threat."""
+    return card(find(threat_id, reader()), reader())
+
+
+@blueprint.get("/threats/<uuid:threat_id>/data")
+def threat_data(threat_id: UUID) -> str:
+    """Show the message as it was received, as text."""
+    who = reader()
+    found = find(threat_id, who)
+    data = _data(found, who)
+    if data["text"] is None:
+        raise NotFound(_("The message itself was not shared with you."))
+    return render_template("data.html", row=row_of(found, who), data=data)
+
+
+@blueprint.get("/threats/parts")
+def threat_parts() -> Response:
+    """Return the parts of rows and cards that change while a page is open."""
+    who = reader()
+    who.caller.need(Right.READ)
+    rows = [
+        row_of(found, who)
+        for wanted in request.args.getlist("id")[:MAX_PARTS]
+        if (found := who.eme.store.find_visible_threat(wanted, who.caller.organisation))
+    ]
+    response = Response(render_template("parts/parts.html", rows=rows))
+    response.cache_control.no_store = True
+    return response
+
+
+def find(threat_id: UUID, who: Reader) -> Threat:
+    """Return a threat that the reader may see.
+
+    Raises:
+        NotAllowed, NotFound
+    """
+    who.caller.need(Right.READ)
+    found = who.eme.store.find_visible_threat(str(threat_id), who.caller.organisation)
+    if found is None:
+        raise NotFound(_("There is no such threat, or it was not shared with you."))
+    return found
+
+
+def card(
+    found: Threat, who: Reader, *, problems: tuple[str, ...] = (), given: Given | None = None
+) -> str:
+    """Return the page of *found*; *problems* and *given* bring a refused form back."""
+    given = given or Given()
+    after = who.eme.store.last_change()
+    return render_template(
+        "threat.html",
+        row=row_of(found, who),
+        flags=[words.flag(one) for one in dict.fromkeys(found.detection.flags + found.flags)],
+        raised=_raised(found),
+        audience=_audience(found, who),
+        plan=plan_of(found, who, {}, given.ticked),
+        trail=timeline(found, who.eme.store.timeline(found.id), who),
+        deliveries=parcels(found, who.eme.store.deliveries_of(found.id), who),
+        data=_data(found, who),
+        problems=problems,
+        given=given,
+        last_change=after,
+    )
+
+
+def _raised(found: Threat) -> bool:
+    said = [one.criticality for one in found.detection.assets if one.criticality is not None]
+    return bool(said) and found.criticality > max(said)
+
+
+def _audience(found: Threat, who: Reader) -> dict[str, Any]:
+    topology = who.eme.topology
+    rules = {"member": _("member of the group"), "named": _("named by a person")}
+    group = topology.groups.get(found.group or "")
+    names = {uuid: one.name for uuid, one in topology.organisations.items()}
+    members = sorted((group.members if group else frozenset()) - {found.organisation})
+    return {
+        "group": group.name if group else "",
+        "names": [
+            (names.get(one.organisation, one.organisation), rules[one.rule])
+            for one in viewers(found, topology)
+        ],
+        "named_only": found.tlp in NAMED_ONLY,
+        "may_change": who.owns(found) and who.may(Right.SHARE),
+        "groups": sorted((uuid, one.name) for uuid, one in topology.groups.items()),
+        "members": [(uuid, names.get(uuid, uuid)) for uuid in members],
+    }
+
+
+def _data(found: Threat, who: Reader) -> dict[str, Any]:
+    raw = who.eme.store.raw(found.id, found.revision)
+    size = f"{len(raw) / 1000:.1f}" if raw else "0"
+    alone = request.endpoint == "pages.threat_data"
+    too_long = raw is not None and len(raw) > MAX_INLINE and not alone
+    return {
+        "text": None if raw is None else "" if too_long else text.pretty(raw),
+        "too_long": too_long,
+        "size": size,
+        "stix": _stix(found),
+    }
+
+
+def _stix(found: Threat) -> str:
+    return url_for("pages.threat_data", threat_id=found.id)

@@ -1,0 +1,149 @@
+"""The list of threats: what waits for the reader first, then the last day, then everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from eme_connector.domain.listing import MAX_PAGE, Aggregate, ListQuery, Page
+from eme_connector.domain.rights import Right
+from eme_connector.domain.threat import Status
+from eme_connector.web.pages import filters, moments
+from eme_connector.web.pages.filters import Wanted
+from eme_connector.web.pages.frame import blueprint
+from eme_connector.web.pages.reader import Reader, reader
+from eme_connector.web.pages.rows import Row, by_deadline, row_of
+
+PAGE = 25
+QUEUE_SHOWN = 5
+QUEUE_PAGES = 5
+BAR = 44
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of the list and where it goes on."""
+
+    rows: tuple[Row, ...]
+    first: str
+    next: str
+    further: bool
+    filtered: bool
+    complete: bool
+    walked: int
+    order_words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What waits for the reader: the first of `total`, the oldest deadline on top."""
+
+    rows: tuple[Row, ...]
+    total: int
+
+
+@blueprint.get("/")
+def home() -> Response:
+    """Lead to the first page that exists."""
+    return redirect(url_for("pages.threats"))
+
+
+@blueprint.get("/threats")
+def threats() -> str:
+    """Show the list; a part of the page is enough for a script."""
+    who = reader()
+    who.caller.need(Right.READ)
+    after = who.eme.store.last_change()
+    wanted = filters.read(request.args)
+    listing = _listing(wanted, request.args.get("cursor", ""), who)
+    if request.headers.get("HX-Request"):
+        return render_template("parts/list.html", listing=listing)
+    counts = who.eme.store.aggregate(who.caller.organisation, moments.now_micros())
+    return render_template(
+        "cert/threats.html" if who.is_cert else "ci/threats.html",
+        listing=listing,
+        queue=_queue(who, counts),
+        day=_day(counts),
+        wanted=wanted,
+        choices=filters.choices(who),
+        last_change=after,
+    )
+
+
+@blueprint.after_request
+def _vary(response: Response) -> Response:
+    response.vary.add("HX-Request")
+    response.vary.add("Cookie")
+    return response
+
+
+def _listing(wanted: Wanted, cursor: str, who: Reader) -> Listing:
+    page: Page = who.eme.store.list_threats(filters.query(wanted, who, cursor, PAGE))
+    return Listing(
+        rows=tuple(row_of(threat, who) for threat in page.threats),
+        first=wanted.address(),
+        next=wanted.address(page.cursor) if page.cursor else "",
+        further=bool(cursor),
+        filtered=wanted.filtered,
+        complete=page.complete,
+        walked=page.walked,
+        order_words=filters.order_words(wanted.sort),
+    )
+
+
+def _queue(who: Reader, counts: Aggregate) -> Queue:
+    if who.is_cert or not who.may(Right.DECIDE):
+        return Queue((), 0)
+    rows = sorted(_waiting(who), key=by_deadline)
+    counted = counts.origins.get(who.caller.organisation, {}).get(Status.PENDING, 0)
+    return Queue(tuple(rows[:QUEUE_SHOWN]), max(counted, len(rows)))
+
+
+def _waiting(who: Reader) -> list[Row]:
+    """Return what waits, at most some pages of it: those with the greatest risk."""
+    rows: list[Row] = []
+    cursor = ""
+    for _turn in range(QUEUE_PAGES):
+        page = who.eme.store.list_threats(_pending(who, cursor))
+        rows += [row_of(threat, who) for threat in page.threats if who.owns(threat)]
+        cursor = page.cursor
+        if not cursor:
+            break
+    return rows
+
+
+def _pending(who: Reader, cursor: str) -> ListQuery:
+    organisation = who.caller.organisation
+    return ListQuery(
+        viewer=organisation,
+        order="rank",
+        status=Status.PENDING,
+        organisation=organisation,
+        cursor=cursor,
+        limit=MAX_PAGE,
+    )
+
+
+def _day(counts: Aggregate) -> dict[str, Any]:
+    hours = counts.hours
+    most = max((hour.total for hour in hours), default=0)
+    total = sum(hour.total for hour in hours)
+    peak = next((hour for hour in hours if hour.total == most), None)
+    return {
+        "total": total,
+        "peak": most,
+        "peak_hour": moments.hour(peak.start) if peak else "",
+        "words": _("%(n)s threats in the last 24 hours, a bar an hour", n=total),
+        "bars": [
+            {
+                "count": hour.total,
+                "height": max(2, round(BAR * hour.total / most)) if most else 2,
+                "words": f"{moments.hour(hour.start)}: {hour.total}",
+            }
+            for hour in hours
+        ],
+    }
