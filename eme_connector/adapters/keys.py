@@ -7,11 +7,7 @@ first signature, not at start.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import os
-import re
 import secrets
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -20,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eme_connector.errors import ConfigError, NotAuthenticated
+from eme_connector.formats.certificate import find_certificate, fingerprint
 from eme_connector.ports import Verified
 
 if TYPE_CHECKING:
@@ -29,9 +26,6 @@ if TYPE_CHECKING:
 ALGORITHM = "EdDSA"
 FILE = "signing.pem"
 _YEARS = 20
-_CERTIFICATE = re.compile(
-    r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----\s*"
-)
 
 
 class KeySigner:
@@ -59,13 +53,14 @@ class KeySigner:
         from joserfc.errors import JoseError
 
         header = _header(jws)
-        if header["kid"] != fingerprint(certificate):
+        known = _fingerprint(certificate)
+        if header["kid"] != known:
             raise NotAuthenticated("the message is signed by another key")
         try:
             found = joserfc_jws.deserialize_compact(jws, _public(certificate), registry=_registry())
         except (JoseError, ValueError, TypeError) as exc:
             raise NotAuthenticated("the message's signature does not hold") from exc
-        return Verified(fingerprint(certificate), float(header["iat"]), found.payload)
+        return Verified(known, float(header["iat"]), found.payload)
 
 
 def load_signer(data_dir: Path, organisation: str) -> KeySigner:
@@ -82,27 +77,21 @@ def load_signer(data_dir: Path, organisation: str) -> KeySigner:
     return KeySigner(path)
 
 
-@lru_cache(maxsize=1024)
-def fingerprint(certificate: str) -> str:
-    """Return the SHA-256 (hex) of the DER bytes of a PEM certificate; raise NotAuthenticated."""
-    found = _CERTIFICATE.fullmatch(certificate.strip() + "\n")
-    if found is None:
-        raise NotAuthenticated("this is not one PEM certificate")
+def _fingerprint(certificate: str) -> str:
     try:
-        der = base64.b64decode("".join(found[1].split()), validate=True)
-    except (binascii.Error, ValueError) as exc:
-        raise NotAuthenticated("this is not a PEM certificate") from exc
-    return hashlib.sha256(der).hexdigest()
+        return fingerprint(certificate)
+    except ValueError as exc:
+        raise NotAuthenticated(f"the peer's certificate {exc}") from exc
 
 
 def _certificate_in(path: Path) -> str:
     try:
-        found = _CERTIFICATE.search(path.read_text(encoding="ascii"))
+        found = find_certificate(path.read_text(encoding="ascii"))
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError([f"{path}: cannot be read: {type(exc).__name__}"]) from exc
     if found is None:
         raise ConfigError([f"{path}: holds no certificate"])
-    return found[0].strip() + "\n"
+    return found
 
 
 def _header(jws: str) -> dict[str, Any]:

@@ -25,9 +25,7 @@ class PeerChannel:
 
     repeat: Literal["safe", "look_first"] = "safe"
 
-    def __init__(
-        self, peer: Peer, signer: Signer, gate: Gate, *, clock: Clock = time.time
-    ) -> None:
+    def __init__(self, peer: Peer, signer: Signer, gate: Gate, *, clock: Clock = time.time) -> None:
         self.lane = f"peer:{peer.organisation}"
         self.width = WIDTH
         self.timeout = TIMEOUT_S

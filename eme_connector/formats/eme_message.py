@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,10 @@ PEER_SIZE = 4
 HIDDEN = "[asset]"
 _LEAST_HIDDEN = 3
 _FIRST = b'{"version":1,"first":true,'
+# our own rendering puts these members first, so that nobody has to parse a megabyte for them
+_ID = re.compile(rb'^(\{"version":1,"first":(?:true|false),"id":")[0-9a-f-]{36}')
+_RECIPIENT = re.compile(rb'^\{[^{}]{0,200}"recipient":"([0-9a-f-]{36})"')
+NO_ID = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +64,18 @@ class StoredReceipt:
 
 
 def render(
-    threat: Threat, *, message_id: str, recipient: str, full: bool, raw: bytes | None, first: bool
+    threat: Threat,
+    *,
+    recipient: str,
+    full: bool,
+    raw: bytes | None = None,
+    first: bool = False,
+    message_id: str = NO_ID,
 ) -> bytes:
-    """Return the content bytes; not *full* leaves out raw bytes and whatever names an asset."""
+    """Return the content bytes; not *full* leaves out raw bytes and whatever names an asset.
+
+    The id can be put in later (`with_id`), when the delivery that it is the key of exists.
+    """
     told = replace(_impersonal(threat), recipients=(), group_sent=False)
     head = {
         "version": VERSION,
@@ -113,9 +127,15 @@ def is_first(content: bytes) -> bool:
     return content.startswith(_FIRST)
 
 
-def readdress(content: bytes, message_id: str) -> bytes:
+def with_id(content: bytes, message_id: str) -> bytes:
     """Return *content*, rendered by us, under another id: a person's retry is a new message."""
-    return _dump(json.loads(content) | {"id": message_id})
+    return _ID.sub(rb"\g<1>" + message_id.encode(), content, count=1)
+
+
+def recipient_of(content: bytes) -> str:
+    """Return whom *content*, rendered by us, is for."""
+    found = _RECIPIENT.match(content)
+    return found[1].decode() if found else ""
 
 
 def render_receipt(receipt: StoredReceipt) -> bytes:

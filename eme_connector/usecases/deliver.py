@@ -1,0 +1,299 @@
+"""Take deliveries under a lease, record what became of them, and let people step in.
+
+Everything here is a transaction without network; `attempt.attempt` is the network without a
+transaction; `work` brings the two together.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from eme_connector.domain import decision as moves
+from eme_connector.domain.delivery import OPEN, Delivery, State
+from eme_connector.domain.rights import Caller, Right
+from eme_connector.domain.sharing import viewers
+from eme_connector.domain.threat import Execution, Threat
+from eme_connector.errors import Conflict, Fault, InvalidInput, NotFound
+from eme_connector.formats import eme_message
+from eme_connector.ports import Owed, Transaction
+from eme_connector.usecases.attempt import (
+    Done,
+    Outcome,
+    Slots,
+    Terms,
+    after,
+    lease_seconds,
+    start_asking,
+)
+from eme_connector.usecases.progress import is_current, record, save_moved, settle_threat
+from eme_connector.usecases.receive import judge_now
+from eme_connector.usecases.system import System, micros
+
+SWEEP = 500
+_EXECUTIONS = {State.DELIVERED: Execution.DISPATCHED, State.UNCERTAIN: Execution.UNCERTAIN}
+_WORDS = {("dispatch", State.DELIVERED): "dispatched", ("peer", State.DELIVERED): "shared"}
+_WRITTEN_DOWN = frozenset({State.DELIVERED, State.UNCERTAIN, State.REFUSED, State.DEAD})
+
+
+def take(lane: str, channel: Slots, system: System, now: float) -> list[Delivery]:
+    """Lease what may leave now, up to the channel's free width.
+
+    Raises:
+        StoreUnavailable
+    """
+    return turn(lane, channel, (), system, now)
+
+
+def finish(
+    delivery: Delivery, outcome: Outcome, channel: Slots, system: System, now: float
+) -> Delivery | None:
+    """Record what became of a leased delivery; None when its lease has gone to another.
+
+    Raises:
+        StoreUnavailable
+    """
+    work = _finishing([(delivery, outcome)], channel, system, now)
+    return system.store.transact(work)[0]
+
+
+def turn(
+    lane: str,
+    channel: Slots,
+    done: Iterable[Done],
+    system: System,
+    now: float,
+    *,
+    most: int | None = None,
+) -> list[Delivery]:
+    """Record what is *done* and lease what comes next (at most *most*), in one transaction.
+
+    Raises:
+        StoreUnavailable: neither was kept; *done* can be given again.
+    """
+    finishing = _finishing(list(done), channel, system, now)
+    terms = _terms(channel, system, now)
+    limit = channel.width if most is None else min(most, channel.width)
+
+    def work(tx: Transaction) -> list[Delivery]:
+        finishing(tx)
+        if limit <= 0:
+            return []
+        due = tx.due(lane, now, width=channel.width, limit=limit)
+        leased = (_lease(one, channel, terms, system, tx) for one in due if one.next_at <= now)
+        return [one for one in leased if one is not None]
+
+    return system.store.transact(work)
+
+
+def note_absent_channel(lane: str, system: System, now: float) -> None:
+    """Say on what is owed to a target that does not exist (any more) why it waits, or end it.
+
+    Raises:
+        StoreUnavailable
+    """
+    reason = "no-peer" if lane.startswith("peer:") else "no-channel"
+    give_up = system.config.delivery.give_up_s
+
+    def work(tx: Transaction) -> None:
+        for one in tx.due(lane, now, width=SWEEP, limit=SWEEP):
+            old = now - one.created_at > give_up
+            if old and one.state is State.OWED:
+                dead = replace(one, state=State.DEAD, reason=reason, fence=one.fence + 1)
+                tx.save_delivery(dead, fence=one.fence)
+                _write_down(dead, now, tx)
+            elif one.reason != reason and one.state is State.OWED:
+                tx.save_delivery(replace(one, reason=reason), fence=one.fence)
+
+    system.store.transact(work)
+
+
+def retry(delivery_id: int, *, caller: Caller, system: System) -> Delivery:
+    """Owe it once more, as a new delivery with an id and a key of its own.
+
+    The old one stays as it is: late evidence may still settle it.
+
+    Raises:
+        NotAllowed, NotFound, StoreUnavailable
+        Conflict: it is still open, has arrived, was retried before, or is outdated.
+    """
+    now = system.clock()
+
+    def work(tx: Transaction) -> Delivery:
+        old = _own_delivery(delivery_id, caller, tx)
+        caller.need(Right.DECIDE if old.kind == "dispatch" else Right.SHARE)
+        threat = tx.find_threat(old.threat_id)
+        if threat is None or old.state in OPEN or old.state is State.DELIVERED:
+            raise Conflict(f"a delivery that is {old.state} cannot be retried")
+        if old.receipt.get("retried_as"):
+            raise Conflict("it was retried already")
+        if old.kind == "dispatch":
+            threat = _attempted_anew(old, threat, now, tx)
+        anew = _owe_anew(old, threat, tx)
+        mark = old.receipt | {"retried_as": anew.key}
+        tx.save_delivery(replace(old, receipt=mark, fence=old.fence + 1), fence=old.fence)
+        record("retried", micros(now), caller.name, old, {"retried_as": anew.key}, tx)
+        return anew
+
+    return system.store.transact(work)
+
+
+def drop(delivery_id: int, reason: str, *, caller: Caller, system: System) -> Delivery:
+    """Give up something that is owed, for good; the person and the reason are written down.
+
+    Raises:
+        NotAllowed, NotFound, InvalidInput, StoreUnavailable
+        Conflict: it is not (or no longer) owed, or may have left.
+    """
+    caller.need(Right.ADMIN)
+    if not reason.strip():
+        raise InvalidInput([Fault("/reason", "say why it is dropped")])
+
+    def work(tx: Transaction) -> Delivery:
+        one = _own_delivery(delivery_id, caller, tx)
+        if one.state is not State.OWED:
+            raise Conflict(f"a delivery that is {one.state} cannot be dropped")
+        dropped = replace(one, state=State.DROPPED, reason="dropped", fence=one.fence + 1)
+        tx.save_delivery(dropped, fence=one.fence)
+        record("dropped", micros(system.clock()), caller.name, one, {"reason": reason}, tx)
+        return dropped
+
+    return system.store.transact(work)
+
+
+def _own_delivery(delivery_id: int, caller: Caller, tx: Transaction) -> Delivery:
+    found = tx.find_delivery(delivery_id)
+    if found is None or found.organisation != caller.organisation:
+        raise NotFound("there is no such delivery")
+    return found
+
+
+def _attempted_anew(old: Delivery, threat: Threat, now: float, tx: Transaction) -> Threat:
+    """Return the threat with nothing executed yet: the execution is told per attempt."""
+    if threat.resolution or not is_current(old, threat):
+        raise Conflict("what it carried is no longer what is decided")
+    if threat.execution is Execution.NONE:
+        return threat
+    anew = replace(threat, execution=Execution.NONE)
+    return save_moved(anew, threat, micros(now), tx)
+
+
+def _owe_anew(old: Delivery, threat: Threat, tx: Transaction) -> Delivery:
+    owed = Owed(
+        lane=old.lane,
+        kind=old.kind,
+        threat_id=old.threat_id,
+        organisation=old.organisation,
+        sequence=old.sequence if old.kind == "peer" else threat.sequence,
+        payload=old.payload,
+        digest=old.digest,
+    )
+    anew = tx.owe(owed)
+    if old.kind != "peer":
+        return anew
+    addressed = replace(anew, payload=eme_message.with_id(anew.payload, anew.key))
+    tx.save_delivery(addressed, fence=anew.fence)
+    return addressed
+
+
+def _finishing(
+    done: list[Done], channel: Slots, system: System, now: float
+) -> Callable[[Transaction], list[Delivery | None]]:
+    settled = [
+        (one, after(one, outcome, _terms(channel, system, now, random.random())))
+        for one, outcome in done
+    ]
+
+    def work(tx: Transaction) -> list[Delivery | None]:
+        return [_save(one, then, now, tx) for one, then in settled]
+
+    return work
+
+
+def _terms(channel: Slots, system: System, now: float, jitter: float = 0.0) -> Terms:
+    return Terms(system.config.delivery, channel.repeat, channel.timeout, now, jitter)
+
+
+def _save(leased: Delivery, then: Delivery, now: float, tx: Transaction) -> Delivery | None:
+    if not tx.save_delivery(then, fence=leased.fence):
+        return None  # another has the lease by now: what it finds out counts
+    if then.state in _WRITTEN_DOWN:
+        _write_down(then, now, tx)
+        if then.kind == "dispatch" and then.state in _EXECUTIONS:
+            settle_threat(then, _EXECUTIONS[then.state], micros(now), tx)
+    return then
+
+
+def _write_down(one: Delivery, now: float, tx: Transaction) -> None:
+    event = _WORDS.get((one.kind, one.state), str(one.state))
+    detail: dict[str, object] = {"sequence": one.sequence, "attempts": one.attempts}
+    if one.reason:
+        detail["reason"] = one.reason
+    if one.digest:
+        detail["dispatch_digest"] = one.digest
+    record(event, micros(now), one.lane, one, detail, tx)
+
+
+def _lease(
+    one: Delivery, channel: Slots, terms: Terms, system: System, tx: Transaction
+) -> Delivery | None:
+    """Lease *one* for sending or for asking, or park or withdraw it (None)."""
+    if one.state is State.SENDING and not one.asking and channel.repeat == "look_first":
+        # the lease ran out: whoever had it died between sending and recording
+        one = start_asking(one, "crashed", terms)
+        if one.next_at > terms.now:
+            tx.save_delivery(replace(one, fence=one.fence + 1), fence=one.fence)
+            return None
+    why = None if one.asking else _why_not(one, terms.now, system, tx)
+    if why is not None:
+        _withdraw(one, why, terms.now, tx)
+        return None
+    leased = replace(
+        one,
+        state=State.SENDING,
+        fence=one.fence + 1,
+        attempts=one.attempts + 1,
+        lease_until=terms.now + lease_seconds(channel),
+        sent_at=one.sent_at if one.asking else terms.now,
+    )
+    return leased if tx.save_delivery(leased, fence=one.fence) else None
+
+
+def _why_not(one: Delivery, now: float, system: System, tx: Transaction) -> str | None:
+    """Return why it must not leave: asked in the transaction that leases it, not before."""
+    if one.kind == "share":
+        return None
+    threat = tx.find_threat(one.threat_id)
+    if threat is None:
+        return "no-threat"
+    if one.kind == "dispatch":
+        return _why_not_dispatch(one, threat, now, system, tx)
+    recipient = eme_message.recipient_of(one.payload)
+    allowed = {viewer.organisation for viewer in viewers(threat, system.topology)}
+    return None if recipient in allowed else "not-a-viewer"
+
+
+def _why_not_dispatch(
+    one: Delivery, threat: Threat, now: float, system: System, tx: Transaction
+) -> str | None:
+    moment = datetime.fromtimestamp(now, UTC)
+    organisation = system.topology.organisations.get(threat.organisation)
+    verdict = None
+    if threat.decision.by_policy and organisation is not None:
+        order = system.config.response.step_order
+        verdict = judge_now(threat, organisation, order, moment, tx)
+    stopped = tx.is_stopped(threat.organisation)
+    return moves.why_not_dispatch(threat, one.digest, now=moment, stopped=stopped, verdict=verdict)
+
+
+def _withdraw(one: Delivery, reason: str, now: float, tx: Transaction) -> None:
+    withdrawn = replace(
+        one, state=State.WITHDRAWN, reason=reason, fence=one.fence + 1, lease_until=0.0
+    )
+    if tx.save_delivery(withdrawn, fence=one.fence):
+        # on a channel where repeats are safe an attempt may have left before
+        maybe_sent = one.sent_at is not None
+        detail: dict[str, object] = {"reason": reason, "maybe_sent": maybe_sent}
+        record("withdrawn", micros(now), one.lane, withdrawn, detail, tx)

@@ -1,0 +1,177 @@
+"""Turn a share into one delivery per member of the group, by viewers() at that moment.
+
+Content is rendered before the transaction; it is used only if the threat is still the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from eme_connector.domain.delivery import SHARE_LANE, Delivery, State
+from eme_connector.domain.sharing import Organisation, Topology, viewers
+from eme_connector.domain.threat import Threat
+from eme_connector.formats import eme_message
+from eme_connector.ports import Owed, Transaction
+from eme_connector.usecases.deliver import take
+from eme_connector.usecases.progress import record
+from eme_connector.usecases.system import System, micros, served
+
+WIDTH = 32
+
+
+class ShareLane:
+    """What the share lane is to a lease: a target of our own, where a repeat is safe."""
+
+    lane = SHARE_LANE
+    width = WIDTH
+    timeout = 15.0
+    repeat: Literal["safe", "look_first"] = "safe"
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """The content for one member, and the lane it goes by."""
+
+    lane: str
+    member: str
+    content: bytes
+    has_peer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A share with all that leaves for it, rendered; `local` members read it in this store."""
+
+    share: Delivery
+    sequence: int
+    group: str | None
+    remote: tuple[Addressed, ...] = ()
+    local: tuple[str, ...] = ()
+
+
+def take_shares(system: System, now: float) -> list[Delivery]:
+    """Lease shares whose turn has come.
+
+    Raises:
+        StoreUnavailable
+    """
+    return take(SHARE_LANE, _LANE, system, now)
+
+
+def expand(shares: list[Delivery], system: System, now: float) -> None:
+    """Owe every member its message, or let it read here; all in one transaction.
+
+    Raises:
+        StoreUnavailable: nothing was owed; the lease runs out and it is done again.
+    """
+    here = served(system)
+    peers = frozenset(one.organisation for one in system.store.peers() if one.revoked_at is None)
+    prepared = [_prepare(one, system, here, peers) for one in shares]
+
+    def work(tx: Transaction) -> None:
+        for one in prepared:
+            _owe(one, now, tx)
+
+    system.store.transact(work)
+
+
+def _prepare(
+    share: Delivery, system: System, here: frozenset[str], peers: frozenset[str]
+) -> Prepared:
+    threat = system.store.find_visible_threat(share.threat_id, share.organisation)
+    if threat is None:
+        return Prepared(share, 0, None)
+    members = [
+        _known(one.organisation, system.topology) for one in viewers(threat, system.topology)
+    ]
+    us = system.config.instance.organisation
+    remote = [
+        one
+        for one in members
+        if one.sidecar != us and (one.uuid not in here or one.sidecar in peers)
+    ]
+    # CERTs first: where one sidecar serves several members, the fullest state is there first
+    remote.sort(key=lambda one: one.role != "cert")
+    raw = _raw(threat, remote, system)
+    return Prepared(
+        share,
+        threat.sequence,
+        threat.group,
+        tuple(_address(threat, one, raw, peers) for one in remote),
+        tuple(one.uuid for one in members if one.uuid in here),
+    )
+
+
+def _address(
+    threat: Threat, member: Organisation, raw: bytes | None, peers: frozenset[str]
+) -> Addressed:
+    content = eme_message.render(
+        threat,
+        recipient=member.uuid,
+        full=member.role == "cert",
+        raw=raw,
+        first=not threat.group_sent,
+    )
+    return Addressed(f"peer:{member.sidecar}", member.uuid, content, member.sidecar in peers)
+
+
+def _raw(threat: Threat, remote: list[Organisation], system: System) -> bytes | None:
+    if any(one.role == "cert" for one in remote):
+        return system.store.raw(threat.id, threat.revision)
+    return None
+
+
+def _known(uuid: str, topology: Topology) -> Organisation:
+    return topology.organisations.get(uuid) or Organisation(uuid, uuid)
+
+
+def _owe(one: Prepared, now: float, tx: Transaction) -> None:
+    threat = tx.find_threat(one.share.threat_id)
+    if threat is None or one.sequence == 0:
+        _done(one.share, State.WITHDRAWN, "no-threat", {}, tx)
+        return
+    if one.share.sequence < threat.sequence or one.sequence != threat.sequence:
+        # each change owes a share of its own, so a newer one stands behind this
+        _done(one.share, State.WITHDRAWN, "superseded", {}, tx)
+        return
+    counts = {"members": len(one.remote), "here": len(one.local)}
+    if not _done(one.share, State.DELIVERED, "" if any(counts.values()) else "nobody", counts, tx):
+        return
+    for addressed in one.remote:
+        _owe_one(addressed, threat, tx)
+    for member in one.local:
+        tx.add_viewer(threat, member)
+    if any(counts.values()):
+        if not threat.group_sent:
+            tx.save_threat(replace(threat, group_sent=True), threat)
+        detail: dict[str, object] = {"sequence": threat.sequence, **counts}
+        record("share-owed", micros(now), SHARE_LANE, one.share, detail, tx)
+
+
+def _owe_one(addressed: Addressed, threat: Threat, tx: Transaction) -> None:
+    owed = tx.owe(
+        Owed(
+            lane=addressed.lane,
+            kind="peer",
+            threat_id=threat.id,
+            organisation=threat.organisation,
+            sequence=threat.sequence,
+        )
+    )
+    told = replace(
+        owed,
+        payload=eme_message.with_id(addressed.content, owed.key),
+        reason="" if addressed.has_peer else "no-peer",
+    )
+    tx.save_delivery(told, fence=owed.fence)
+
+
+def _done(
+    share: Delivery, state: State, reason: str, receipt: dict[str, int], tx: Transaction
+) -> bool:
+    done = replace(share, state=state, reason=reason, receipt=dict(receipt), lease_until=0.0)
+    return tx.save_delivery(done, fence=share.fence)
+
+
+_LANE = ShareLane()

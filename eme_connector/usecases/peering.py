@@ -1,0 +1,164 @@
+"""Make and end peerings with other sidecars: keys by file, trust by a typed fingerprint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from eme_connector.domain.accounts import Peer
+from eme_connector.domain.audit import AuditRecord
+from eme_connector.domain.rights import Caller, Right
+from eme_connector.errors import Conflict, Fault, InvalidInput, NotFound
+from eme_connector.formats import certificate, strict_json
+from eme_connector.ports import Transaction
+from eme_connector.usecases.system import System, micros
+
+MAX_FILE = 65_536
+MAX_NAME = 200
+_MEMBERS = ("organisation", "name", "url", "certificate")
+
+
+def export_peer(system: System) -> dict[str, str]:
+    """Return our peer file: who we are, where we are, and our certificate."""
+    return {
+        "organisation": system.organisation.uuid,
+        "name": system.organisation.name,
+        "url": system.config.public_url,
+        "certificate": system.signer.certificate,
+    }
+
+
+def own_fingerprint(system: System) -> str:
+    """Return our fingerprint as people read it out: groups of four."""
+    text = system.signer.fingerprint
+    return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
+
+
+def add_peer(file: bytes, typed_fingerprint: str, *, caller: Caller, system: System) -> Peer:
+    """Trust the sidecar in a peer file, if the typed fingerprint is its certificate's.
+
+    The fingerprint must have come another way than the file. An earlier key of the same
+    organisation is revoked with it.
+
+    Raises:
+        NotAllowed, Malformed, TooLarge, InvalidInput, Conflict, StoreUnavailable
+    """
+    caller.need(Right.ADMIN)
+    at = micros(system.clock())
+    peer = _parse(file, caller, at, system)
+    if not certificate.same_fingerprint(typed_fingerprint, peer.fingerprint):
+        raise InvalidInput([Fault("/certificate", "has another fingerprint than you typed")])
+    known = system.store.peers()
+    if any(one.fingerprint == peer.fingerprint and one.revoked_at is not None for one in known):
+        raise Conflict("this key was revoked here; the peer needs a new one")
+    if any(one.fingerprint == peer.fingerprint for one in known):
+        peer = replace(peer, created_at=_same(known, peer).created_at)
+    earlier = [
+        one
+        for one in known
+        if one.organisation == peer.organisation
+        and one.fingerprint != peer.fingerprint
+        and one.revoked_at is None
+    ]
+
+    def work(tx: Transaction) -> Peer:
+        for one in earlier:
+            _revoke(one, at, caller, system, tx)
+        tx.save_peer(peer)
+        tx.record(_record("peer-added", peer, at, caller, system))
+        return peer
+
+    return system.store.transact(work)
+
+
+def revoke_peer(fingerprint: str, *, caller: Caller, system: System) -> Peer:
+    """Trust a peer's key no longer; what is owed to it waits for a new peering.
+
+    Raises:
+        NotAllowed, NotFound, StoreUnavailable
+    """
+    caller.need(Right.ADMIN)
+    at = micros(system.clock())
+    peer = next(
+        (
+            one
+            for one in system.store.peers()
+            if certificate.same_fingerprint(fingerprint, one.fingerprint)
+        ),
+        None,
+    )
+    if peer is None:
+        raise NotFound("there is no peer with this fingerprint")
+    if peer.revoked_at is not None:
+        return peer
+    found = peer
+    return system.store.transact(lambda tx: _revoke(found, at, caller, system, tx))
+
+
+def list_peers(*, caller: Caller, system: System) -> tuple[Peer, ...]:
+    """Return every peer, revoked ones too.
+
+    Raises:
+        NotAllowed, StoreUnavailable
+    """
+    caller.need(Right.ADMIN)
+    return system.store.peers()
+
+
+def _parse(file: bytes, caller: Caller, at: int, system: System) -> Peer:
+    document: Any = strict_json.loads(file, max_bytes=MAX_FILE, max_depth=4)
+    if not isinstance(document, dict):
+        raise InvalidInput([Fault("", "must be an object")])
+    faults = [
+        Fault(f"/{name}", "must be text")
+        for name in _MEMBERS
+        if not isinstance(document.get(name), str) or not document[name]
+    ]
+    if not faults:
+        faults = _faults(document, system)
+    if faults:
+        raise InvalidInput(faults)
+    return Peer(
+        organisation=document["organisation"],
+        name=document["name"],
+        url=document["url"].rstrip("/"),
+        certificate=document["certificate"],
+        fingerprint=certificate.fingerprint(document["certificate"]),
+        created_at=at,
+        created_by=caller.name,
+    )
+
+
+def _faults(document: dict[str, str], system: System) -> list[Fault]:
+    faults = []
+    if document["organisation"] not in system.topology.organisations:
+        faults.append(Fault("/organisation", "is not among the organisations we know"))
+    if document["organisation"] == system.organisation.uuid:
+        faults.append(Fault("/organisation", "is our own"))
+    if not document["url"].startswith(("https://", "http://")):
+        faults.append(Fault("/url", "must start with https:// or http://"))
+    if len(document["name"]) > MAX_NAME or not document["name"].isprintable():
+        faults.append(Fault("/name", f"must be a line of at most {MAX_NAME} characters"))
+    try:
+        certificate.fingerprint(document["certificate"])
+    except ValueError as exc:
+        return [*faults, Fault("/certificate", str(exc))]
+    if not certificate.is_for_signing(document["certificate"]):
+        faults.append(Fault("/certificate", "is not an X.509 certificate of an Ed25519 key"))
+    return faults
+
+
+def _same(known: tuple[Peer, ...], peer: Peer) -> Peer:
+    return next(one for one in known if one.fingerprint == peer.fingerprint)
+
+
+def _revoke(peer: Peer, at: int, caller: Caller, system: System, tx: Transaction) -> Peer:
+    revoked = replace(peer, revoked_at=at)
+    tx.save_peer(revoked)
+    tx.record(_record("peer-revoked", revoked, at, caller, system))
+    return revoked
+
+
+def _record(event: str, peer: Peer, at: int, caller: Caller, system: System) -> AuditRecord:
+    detail: dict[str, object] = {"peer": peer.organisation, "fingerprint": peer.fingerprint}
+    return AuditRecord(event, at, caller.name, system.organisation.uuid, detail=detail)

@@ -1,0 +1,71 @@
+"""What delivering, sharing and peering need of the running system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from eme_connector.config import Config
+from eme_connector.domain.sharing import Organisation, Topology
+from eme_connector.ports import Channel, Clock, Signer, Store
+
+
+class System(Protocol):
+    """The parts, already built; `bootstrap.Eme` is one."""
+
+    @property
+    def config(self) -> Config:
+        """Our configuration."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """The truth."""
+        ...
+
+    @property
+    def topology(self) -> Topology:
+        """Organisations and sharing groups."""
+        ...
+
+    @property
+    def signer(self) -> Signer:
+        """Our own key."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+        ...
+
+    @property
+    def organisation(self) -> Organisation:
+        """The organisation that runs this sidecar."""
+        ...
+
+    def channels(self) -> Mapping[str, Channel]:
+        """Return a channel for every target that exists now, by lane."""
+        ...
+
+
+def served(system: System) -> frozenset[str]:
+    """Return the organisations whose people or machines use this sidecar.
+
+    Our own, those that the configuration names as served by us, and those that have an account
+    or a token here: they read shared threats in this store, no message has to leave for them.
+    """
+    own = system.config.instance.organisation
+    store, at = system.store, micros(system.clock())
+    named = {one.uuid for one in system.topology.organisations.values() if one.sidecar == own}
+    people = {one.organisation for one in store.accounts() if not one.disabled}
+    tokens = {
+        one.organisation
+        for one in store.tokens()
+        if one.revoked_at is None and (one.expires_at is None or one.expires_at > at)
+    }
+    return frozenset({own} | named | people | tokens)
+
+
+def micros(now: float) -> int:
+    """Return seconds since 1970 as the µs that the audit log and threats keep."""
+    return round(now * 1_000_000)
