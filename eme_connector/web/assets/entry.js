@@ -4,6 +4,7 @@ import "../static/js/app.js";
 import "../static/css/tokens.css";
 import "../static/css/base.css";
 import "../static/css/frame.css";
+import "../static/css/buttons.css";
 import "../static/css/parts.css";
 import "../static/css/threats.css";
 import "../static/css/threat.css";

@@ -10,7 +10,7 @@ from pathlib import Path
 from flask import Response, request, url_for
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
-_SHEETS = ("tokens", "base", "frame", "parts", "threats", "threat")
+_SHEETS = ("tokens", "base", "frame", "buttons", "parts", "threats", "threat")
 
 
 def stylesheets() -> list[str]:

@@ -78,7 +78,7 @@ def waiting_for(threat: Threat) -> str:
 def why_waiting(reason: Waiting) -> str:
     """Return why the policy does not answer for a person."""
     return {
-        "no-playbook": _("no response was proposed; close it when you have dealt with it"),
+        "no-playbook": _("no response was proposed"),
         "outside-validity": _("the playbook is outside its validity and needs a new end"),
         "no-start": _("the playbook does not say with which step to start"),
         "step-order": _("the first step listed is not the one to start with"),

@@ -54,8 +54,7 @@ function replace(part) {
 
 function announce(id) {
   news.add(id);
-  const { wordsOne, wordsMany } = newsPlace().dataset;
-  show(news.size === 1 ? wordsOne : wordsMany.replace("{n}", news.size));
+  show(news.size === 1 ? page.liveOne : page.liveSome.replace("{n}", news.size));
 }
 
 function show(words) {
