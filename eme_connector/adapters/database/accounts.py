@@ -1,0 +1,106 @@
+"""The audit log, accounts, tokens, sessions, peers and messages inside a transaction."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from sqlalchemy import bindparam, delete, select
+
+from eme_connector.adapters.database import tables as t
+from eme_connector.adapters.database.statements import (
+    Connection,
+    Statement,
+    insert_into,
+    put_into,
+)
+from eme_connector.domain.accounts import Account, Peer, Token
+from eme_connector.domain.audit import AuditRecord
+from eme_connector.domain.rights import Right
+
+_P = bindparam
+_AUDIT = Statement(
+    t.audit.insert()
+    .values({c.name: _P(c.name) for c in t.audit.columns if c.name not in ("id", "leaf_index")})
+    .returning(t.audit.c.id)
+)
+_END_SESSION = Statement(delete(t.session).where(t.session.c.id == _P("id")))
+_END_SESSIONS = Statement(delete(t.session).where(t.session.c.account_id == _P("account_id")))
+_OLD_SESSIONS = Statement(delete(t.session).where(t.session.c.expires_at < _P("at")))
+_MESSAGE = Statement(
+    select(t.message.c.id).where(
+        t.message.c.sender == _P("sender"), t.message.c.id == _P("id")
+    )
+)
+
+
+class AccountRows:
+    """`ports.AccountWrites` and the audit log."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def record(self, record: AuditRecord) -> int:
+        row = self._db.one(
+            _AUDIT,
+            {
+                "at": record.at,
+                "event": record.event,
+                "by": record.by,
+                "organisation": record.organisation,
+                "threat_id": record.threat_id,
+                "revision": record.revision,
+                "detail": json.dumps(record.detail, ensure_ascii=False),
+            },
+        )
+        number = int(row[0]) if row else 0
+        salt = {"audit_id": number, "salt": os.urandom(32)}
+        self._db.run(insert_into(t.audit_salt), salt)
+        return number
+
+    def save_account(self, account: Account) -> None:
+        self._db.run(put_into(t.account), _row(account, t.account))
+
+    def save_token(self, token: Token) -> None:
+        row = _row(token, t.token) | {"rights": json.dumps(sorted(token.rights))}
+        self._db.run(put_into(t.token), row)
+
+    def save_peer(self, peer: Peer) -> None:
+        self._db.run(put_into(t.peer), _row(peer, t.peer))
+
+    def save_session(
+        self, session_id: str, data: bytes, expires_at: int, account_id: str | None = None
+    ) -> None:
+        row = {
+            "id": session_id,
+            "account_id": account_id,
+            "data": data,
+            "expires_at": expires_at,
+        }
+        self._db.run(put_into(t.session), row)
+
+    def delete_session(self, session_id: str) -> None:
+        self._db.run(_END_SESSION, {"id": session_id})
+
+    def delete_sessions_of(self, account_id: str) -> None:
+        self._db.run(_END_SESSIONS, {"account_id": account_id})
+
+    def keep_message(
+        self, message_id: str, sender: str, threat_id: str, jws: bytes, at: int
+    ) -> bool:
+        if self._db.one(_MESSAGE, {"sender": sender, "id": message_id}):
+            return False
+        row = {"sender": sender, "id": message_id, "threat_id": threat_id, "jws": jws, "at": at}
+        self._db.run(insert_into(t.message), row)
+        return True
+
+
+def token_of(row: dict[str, Any]) -> Token:
+    """Return the token in *row*."""
+    rights = frozenset(Right(word) for word in json.loads(row["rights"]))
+    return Token(**(row | {"rights": rights}))
+
+
+def _row(thing: object, table: Any) -> dict[str, Any]:
+    return {c.name: getattr(thing, c.name) for c in table.columns}

@@ -1,0 +1,157 @@
+"""Deliveries inside a transaction: owed, leased, finished."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import and_, bindparam, exists, func, or_, select, update
+
+from eme_connector.adapters.database import tables as t
+from eme_connector.adapters.database.statements import Connection, Statement, insert_into
+from eme_connector.domain.delivery import OPEN, Delivery, DeliveryKind, State
+from eme_connector.ports import Owed
+
+_P = bindparam
+_D = t.delivery.c
+_NAMES = [field.name for field in fields(Delivery)]
+COLUMNS = [_D[name] for name in _NAMES]
+_OPEN = [str(state) for state in sorted(OPEN)]
+
+_earlier = t.delivery.alias("earlier")
+_held_up = exists().where(
+    and_(
+        _earlier.c.lane == _D.lane,
+        _earlier.c.threat_id == _D.threat_id,
+        _earlier.c.id < _D.id,
+        or_(_earlier.c.state == "owed", _earlier.c.state == "sending"),
+    )
+)
+_DUE = Statement(
+    select(*COLUMNS)
+    .where(
+        and_(
+            _D.lane == _P("lane"),
+            or_(_D.state == "owed", _D.state == "sending"),
+            _D.next_at <= _P("now"),
+            _D.lease_until <= _P("now"),
+            ~_held_up,
+        )
+    )
+    .order_by(_D.id)
+    .limit(_P("most"))
+    .with_for_update(skip_locked=True)
+)
+_UNDER_LEASE = Statement(
+    select(func.count())
+    .select_from(t.delivery)
+    .where(and_(_D.lane == _P("lane"), _D.state == "sending", _D.lease_until > _P("now")))
+)
+_BY_ID = Statement(select(*COLUMNS).where(_D.id == _P("id")).with_for_update())
+_BY_KEY = Statement(select(*COLUMNS).where(_D.key == _P("key")).with_for_update())
+_LAST = Statement(select(_D.id).where(_D.key == _P("key")))
+_WITHDRAW = Statement(
+    update(t.delivery)
+    .where(
+        and_(_D.threat_id == _P("of_threat"), _D.kind == _P("of_kind"), _D.state == "owed")
+    )
+    .values(state="withdrawn", reason=_P("reason"))
+)
+_VOID = Statement(
+    update(t.delivery).where(_D.state == "sending").values(lease_until=0.0, next_at=0.0)
+)
+_CHANGING = [name for name in _NAMES if name not in ("id", "key", "created_at", "payload")]
+_SAVE = Statement(
+    update(t.delivery)
+    .where(and_(_D.id == _P("at_id"), _D.fence == _P("at_fence")))
+    .values({name: _P(name) for name in _CHANGING})
+)
+
+
+class DeliveryRows:
+    """`ports.DeliveryWrites`."""
+
+    def __init__(
+        self, connection: Connection, touched: set[str], clock: Callable[[], float]
+    ) -> None:
+        self._db, self._touched, self._clock = connection, touched, clock
+
+    def owe(self, owed: Owed) -> Delivery:
+        row: dict[str, Any] = {
+            "key": str(uuid4()),
+            "lane": owed.lane,
+            "kind": owed.kind,
+            "threat_id": owed.threat_id,
+            "organisation": owed.organisation,
+            "sequence": owed.sequence,
+            "state": "owed",
+            "payload": owed.payload,
+            "digest": owed.digest,
+            "attempts": 0,
+            "next_at": 0.0,
+            "fence": 0,
+            "lease_until": 0.0,
+            "created_at": self._clock(),
+            "sent_at": None,
+            "settle_until": None,
+            "asking": False,
+            "reason": "",
+            "receipt": "{}",
+        }
+        self._db.run(insert_into(t.delivery), row)
+        self._touched.add("delivery")
+        found = self._db.one(_LAST, {"key": row["key"]})
+        return Delivery(id=found[0] if found else 0, **_values(row))
+
+    def withdraw(self, threat_id: str, kind: DeliveryKind, reason: str) -> int:
+        where = {"of_threat": threat_id, "of_kind": kind, "reason": reason}
+        return self._db.run(_WITHDRAW, where)
+
+    def void_leases(self) -> int:
+        """Make every delivery in `sending` due at once; return how many there were."""
+        self._touched.add("delivery")
+        return self._db.run(_VOID, {})
+
+    def due(self, lane: str, now: float, *, width: int, limit: int) -> tuple[Delivery, ...]:
+        busy = self._db.one(_UNDER_LEASE, {"lane": lane, "now": now})
+        free = min(limit, width - (busy[0] if busy else 0))
+        if free <= 0:
+            return ()
+        rows = self._db.all(_DUE, {"lane": lane, "now": now, "most": free})
+        return tuple(delivery_of(row) for row in rows)
+
+    def find_delivery(self, delivery_id: int) -> Delivery | None:
+        row = self._db.one(_BY_ID, {"id": delivery_id})
+        return delivery_of(row) if row else None
+
+    def find_delivery_by_key(self, key: str) -> Delivery | None:
+        row = self._db.one(_BY_KEY, {"key": key})
+        return delivery_of(row) if row else None
+
+    def save_delivery(self, delivery: Delivery, *, fence: int) -> bool:
+        row = {name: getattr(delivery, name) for name in _CHANGING}
+        row |= {
+            "state": str(delivery.state),
+            "receipt": json.dumps(delivery.receipt),
+            "at_id": delivery.id,
+            "at_fence": fence,
+        }
+        self._touched.add("delivery")
+        return self._db.run(_SAVE, row) == 1
+
+
+def delivery_of(row: tuple[Any, ...]) -> Delivery:
+    """Return the delivery in *row*, whose columns are `COLUMNS`."""
+    return Delivery(**_values(dict(zip(_NAMES, row, strict=True))))
+
+
+def _values(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {
+        "state": State(row["state"]),
+        "payload": bytes(row["payload"]),
+        "asking": bool(row["asking"]),
+        "receipt": json.loads(row["receipt"]),
+    }

@@ -1,0 +1,113 @@
+"""Statements compiled once from Core, run on the driver's own cursor.
+
+Compiling a Core statement at every execution costs more than SQLite itself; the text is the
+same one, made by the same tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from types import ModuleType
+from typing import Any, Protocol
+
+from sqlalchemy import Dialect, Table, bindparam, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import Executable
+
+_MODULES = {"sqlite": sqlite, "postgresql": postgresql}
+
+
+class Cursor(Protocol):
+    """What we use of a DBAPI cursor."""
+
+    rowcount: int
+
+    def execute(self, sql: str, parameters: Any = ...) -> Any: ...
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> Sequence[Any]: ...
+
+
+class Statement:
+    """One statement with named parameters, its text per dialect."""
+
+    def __init__(self, core: Executable | Callable[[ModuleType], Executable]) -> None:
+        self._core = core
+        self._compiled: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    def compiled(self, dialect: Dialect) -> tuple[str, dict[str, Any]]:
+        """Return the SQL text for *dialect* and the values that stand in the statement itself."""
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            core: Any = self._core
+            if callable(core):  # an upsert, which each dialect words by its own insert
+                core = core(_MODULES[dialect.name])
+            made = core.compile(dialect=dialect)
+            fixed = {name: value for name, value in made.params.items() if value is not None}
+            found = self._compiled[dialect.name] = (str(made), fixed)
+        return found
+
+
+class Connection:
+    """A driver connection inside a transaction; rows come back as tuples."""
+
+    def __init__(self, driver: Any, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._driver = driver
+
+    def run(self, statement: Statement, parameters: Mapping[str, Any]) -> int:
+        """Execute and return the number of rows touched."""
+        return int(self._cursor(statement, parameters).rowcount)
+
+    def one(self, statement: Statement, parameters: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        """Execute and return the first row or None."""
+        row: tuple[Any, ...] | None = self._cursor(statement, parameters).fetchone()
+        return row
+
+    def all(self, statement: Statement, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Execute and return every row."""
+        return list(self._cursor(statement, parameters).fetchall())
+
+    def _cursor(self, statement: Statement, parameters: Mapping[str, Any]) -> Cursor:
+        cursor: Cursor = self._driver.cursor()
+        text, fixed = statement.compiled(self.dialect)
+        cursor.execute(text, {**fixed, **parameters} if fixed else parameters)
+        return cursor
+
+
+@lru_cache
+def insert_into(table: Table) -> Statement:
+    """Return the plain insert of *table* with every column but a generated id."""
+    columns = [c for c in table.columns if not (c.primary_key and c.autoincrement is True)]
+    return Statement(insert(table).values({c.name: bindparam(c.name) for c in columns}))
+
+
+@lru_cache
+def put_into(table: Table) -> Statement:
+    """Return the insert of *table* that replaces the row with the same primary key."""
+    values = {c.name: bindparam(c.name) for c in table.columns}
+    keys = [c.name for c in table.primary_key.columns]
+
+    def build(module: ModuleType) -> Executable:
+        made = module.insert(table).values(values)
+        rest = {c.name: made.excluded[c.name] for c in table.columns if c.name not in keys}
+        upsert: Executable = made.on_conflict_do_update(index_elements=keys, set_=rest)
+        return upsert
+
+    return Statement(build)
+
+
+@lru_cache
+def add_to(table: Table) -> Statement:
+    """Return the upsert that adds `n` to a counter row of *table*."""
+    values = {c.name: bindparam(c.name) for c in table.columns}
+    keys = [c.name for c in table.primary_key.columns]
+
+    def build(module: ModuleType) -> Executable:
+        made = module.insert(table).values(values)
+        upsert: Executable = made.on_conflict_do_update(
+            index_elements=keys, set_={"n": table.c.n + made.excluded.n}
+        )
+        return upsert
+
+    return Statement(build)

@@ -1,0 +1,224 @@
+"""The tables, for SQLite and PostgreSQL alike; times are µs since 1970 unless named `_s`."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+_ID = BigInteger().with_variant(Integer, "sqlite")
+
+threat = Table(
+    "threat",
+    metadata,
+    Column("seq", _ID, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("identity", Text, unique=True),
+    Column("organisation", Text, nullable=False),
+    Column("origin", Text),
+    Column("body", Text, nullable=False),
+)
+raw = Table(
+    "raw",
+    metadata,
+    Column("threat_id", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("key_id", Text),
+    Column("bytes", LargeBinary, nullable=False),
+)
+listing = Table(
+    "listing",
+    metadata,
+    Column("viewer", Text, primary_key=True),
+    Column("threat_id", Text, primary_key=True),
+    Column("received_at", BigInteger, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("execution", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("organisation", Text, nullable=False),
+    Column("band", Text, nullable=False),
+    Column("criticality", Integer, nullable=False),
+    Column("change", BigInteger, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+for _name, _columns in {
+    "newest": (),
+    "newest_status": ("status",),
+    "newest_organisation": ("organisation",),
+    "newest_organisation_status": ("organisation", "status"),
+}.items():
+    Index(f"listing_{_name}", listing.c.viewer, *(listing.c[c] for c in _columns),
+          listing.c.received_at, listing.c.threat_id)  # fmt: skip
+    Index(f"listing_{_name.replace('newest', 'rank')}", listing.c.viewer,
+          *(listing.c[c] for c in _columns), listing.c.rank, listing.c.received_at,
+          listing.c.threat_id)  # fmt: skip
+Index("listing_change", listing.c.viewer, listing.c.change)
+
+tally = Table(
+    "tally",
+    metadata,
+    Column("viewer", Text, primary_key=True),
+    Column("span", Text, primary_key=True),  # hour or day
+    Column("start", BigInteger, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("status", Text, primary_key=True),
+    Column("band", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("n", Integer, nullable=False),
+)
+keyword_tally = Table(
+    "keyword_tally",
+    metadata,
+    Column("viewer", Text, primary_key=True),
+    Column("start", BigInteger, primary_key=True),
+    Column("keyword", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("n", Integer, nullable=False),
+)
+origin_tally = Table(
+    "origin_tally",
+    metadata,
+    Column("viewer", Text, primary_key=True),
+    Column("organisation", Text, primary_key=True),
+    Column("status", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("n", Integer, nullable=False),
+)
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("lane", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("threat_id", Text, nullable=False),
+    Column("organisation", Text, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("lease_until", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("sent_at", Float),
+    Column("settle_until", Float),
+    Column("asking", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("receipt", Text, nullable=False),
+)
+Index("delivery_open", delivery.c.lane, delivery.c.state, delivery.c.next_at, delivery.c.id,
+      sqlite_where=delivery.c.state.in_(("owed", "sending")),
+      postgresql_where=delivery.c.state.in_(("owed", "sending")))  # fmt: skip
+Index("delivery_threat", delivery.c.threat_id, delivery.c.lane, delivery.c.id)
+Index("delivery_due", delivery.c.next_at,
+      sqlite_where=delivery.c.state.in_(("owed", "sending")),
+      postgresql_where=delivery.c.state.in_(("owed", "sending")))  # fmt: skip
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("organisation", Text, nullable=False),
+    Column("threat_id", Text),
+    Column("revision", Integer),
+    Column("detail", Text, nullable=False),
+    Column("leaf_index", BigInteger),
+)
+Index("audit_threat", audit.c.threat_id, audit.c.id)
+audit_salt = Table(
+    "audit_salt",
+    metadata,
+    Column("audit_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("salt", LargeBinary, nullable=False),
+)
+policy_setting = Table(
+    "policy_setting",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organisation", Text, nullable=False, index=True),
+    Column("body", Text, nullable=False),
+)
+stop = Table(
+    "stop",
+    metadata,
+    Column("organisation", Text, primary_key=True),
+    Column("by", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+account = Table(
+    "account",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("organisation", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+)
+token = Table(
+    "token",
+    metadata,
+    Column("prefix", Text, primary_key=True),
+    Column("secret_hash", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("organisation", Text, nullable=False),
+    Column("rights", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("criticality_order", Text, nullable=False),
+    Column("orchestrator", Text, nullable=False),
+)
+session = Table(
+    "session",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", Text, index=True),
+    Column("data", LargeBinary, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+peer = Table(
+    "peer",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("organisation", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("certificate", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+message = Table(
+    "message",
+    metadata,
+    Column("sender", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("threat_id", Text, nullable=False),
+    Column("jws", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+sequence = Table(
+    "sequence",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)

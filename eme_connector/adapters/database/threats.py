@@ -1,0 +1,229 @@
+"""Threats, list entries and counters inside a transaction."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import and_, bindparam, delete, select, update
+
+from eme_connector.adapters.database import tables as t
+from eme_connector.adapters.database.statements import (
+    Connection,
+    Statement,
+    add_to,
+    insert_into,
+    put_into,
+)
+from eme_connector.domain.policy import Scope, Setting
+from eme_connector.domain.threat import Threat
+from eme_connector.formats.codec import dump_threat, load_threat
+
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+SHARDS = 64
+KEYWORD_LENGTH = 80
+_P = bindparam
+
+_BY_ID = Statement(
+    select(t.threat.c.body).where(t.threat.c.id == _P("id")).with_for_update()
+)
+_BY_IDENTITY = Statement(
+    select(t.threat.c.body).where(t.threat.c.identity == _P("identity")).with_for_update()
+)
+_SAVE = Statement(
+    update(t.threat).where(t.threat.c.id == _P("old_id")).values(body=_P("body"))
+)
+_VIEWERS = Statement(select(t.listing.c.viewer).where(t.listing.c.threat_id == _P("id")))
+_MAY_READ = Statement(
+    select(t.listing.c.viewer).where(
+        and_(t.listing.c.threat_id == _P("id"), t.listing.c.viewer == _P("viewer"))
+    )
+)
+_NEXT_CHANGE = Statement(
+    lambda m: m.insert(t.sequence)
+    .values(name="change", value=1)
+    .on_conflict_do_update(index_elements=["name"], set_={"value": t.sequence.c.value + 1})
+    .returning(t.sequence.c.value)
+)
+_SETTINGS = Statement(
+    select(t.policy_setting.c.body)
+    .where(t.policy_setting.c.organisation == _P("organisation"))
+    .order_by(t.policy_setting.c.id)
+)
+_SETTING = Statement(
+    select(t.policy_setting.c.body).where(t.policy_setting.c.id == _P("id")).with_for_update()
+)
+_STOPPED = Statement(
+    select(t.stop.c.organisation).where(t.stop.c.organisation == _P("organisation"))
+)
+_RESUME = Statement(delete(t.stop).where(t.stop.c.organisation == _P("organisation")))
+
+
+class ThreatRows:
+    """`ports.ThreatWrites` but for the audit log."""
+
+    def __init__(self, connection: Connection, touched: set[str]) -> None:
+        self._db = connection
+        self._touched = touched
+        self._shard = 0 if connection.dialect.name == "sqlite" else random.randrange(SHARDS)  # noqa: S311
+
+    def find_own_threat(
+        self, organisation: str, carrier_id: str, iris_id: str
+    ) -> Threat | None:
+        identity = identity_of(organisation, carrier_id, iris_id)
+        row = self._db.one(_BY_IDENTITY, {"identity": identity})
+        return load_threat(row[0]) if row else None
+
+    def find_threat(self, threat_id: str) -> Threat | None:
+        row = self._db.one(_BY_ID, {"id": threat_id})
+        return load_threat(row[0]) if row else None
+
+    def may_read(self, threat_id: str, viewer: str) -> bool:
+        return self._db.one(_MAY_READ, {"id": threat_id, "viewer": viewer}) is not None
+
+    def add_threat(self, threat: Threat, raw: bytes, viewers: Collection[str]) -> None:
+        found = threat.detection
+        own = threat.origin is None
+        row = {
+            "id": threat.id,
+            "identity": identity_of(threat.organisation, found.carrier_id, found.iris_id)
+            if own
+            else None,
+            "organisation": threat.organisation,
+            "origin": threat.origin,
+            "body": dump_threat(threat).decode(),
+        }
+        self._db.run(insert_into(t.threat), row)
+        self._keep_raw(threat, raw)
+        for viewer in viewers:
+            self._enter(threat, viewer)
+
+    def add_viewer(self, threat: Threat, viewer: str) -> None:
+        if not self.may_read(threat.id, viewer):
+            self._enter(threat, viewer)
+
+    def save_threat(self, threat: Threat, before: Threat, raw: bytes | None = None) -> None:
+        self._db.run(_SAVE, {"old_id": threat.id, "body": dump_threat(threat).decode()})
+        if raw is not None:
+            self._keep_raw(threat, raw)
+        for (viewer,) in self._db.all(_VIEWERS, {"id": threat.id}):
+            self._count(before, viewer, -1)
+            self._enter(threat, viewer)
+
+    def policy_settings(self, organisation: str) -> tuple[Setting, ...]:
+        rows = self._db.all(_SETTINGS, {"organisation": organisation})
+        return tuple(setting_of(body) for (body,) in rows)
+
+    def find_policy_setting(self, setting_id: str) -> Setting | None:
+        row = self._db.one(_SETTING, {"id": setting_id})
+        return setting_of(row[0]) if row else None
+
+    def save_policy_setting(self, setting: Setting) -> None:
+        row = {
+            "id": setting.id,
+            "organisation": setting.organisation,
+            "body": _setting_body(setting),
+        }
+        self._db.run(put_into(t.policy_setting), row)
+
+    def is_stopped(self, organisation: str) -> bool:
+        return self._db.one(_STOPPED, {"organisation": organisation}) is not None
+
+    def set_stop(self, organisation: str, *, stopped: bool, by: str, at: int) -> None:
+        if stopped:
+            self._db.run(put_into(t.stop), {"organisation": organisation, "by": by, "at": at})
+        else:
+            self._db.run(_RESUME, {"organisation": organisation})
+        self._touched.update(("delivery", "change"))
+
+    def _keep_raw(self, threat: Threat, raw: bytes) -> None:
+        row = {
+            "threat_id": threat.id,
+            "revision": threat.revision,
+            "key_id": None,
+            "bytes": raw,
+        }
+        self._db.run(insert_into(t.raw), row)
+
+    def _enter(self, threat: Threat, viewer: str) -> None:
+        change = self._db.one(_NEXT_CHANGE, {})
+        row = listing_row(threat, viewer) | {"change": change[0] if change else 0}
+        self._db.run(put_into(t.listing), row)
+        self._count(threat, viewer, 1)
+        self._touched.add("change")
+
+    def _count(self, threat: Threat, viewer: str, n: int) -> None:
+        common = {"viewer": viewer, "shard": self._shard, "n": n}
+        day = threat.received_at // DAY * DAY
+        bar = common | {
+            "kind": str(threat.detection.kind),
+            "status": str(threat.status),
+            "band": str(threat.rank.band),
+        }
+        hour = threat.received_at // HOUR * HOUR
+        self._db.run(add_to(t.tally), bar | {"span": "hour", "start": hour})
+        self._db.run(add_to(t.tally), bar | {"span": "day", "start": day})
+        word = keyword_of(threat.detection.threat)
+        self._db.run(add_to(t.keyword_tally), common | {"start": day, "keyword": word})
+        where = {"organisation": threat.organisation, "status": str(threat.status)}
+        self._db.run(add_to(t.origin_tally), common | where)
+
+
+def identity_of(organisation: str, carrier_id: str, iris_id: str) -> str:
+    """Return the unique key that recognises a re-send (ARCHITECTURE section 3, identity)."""
+    return json.dumps([organisation, carrier_id, iris_id], ensure_ascii=False)
+
+
+def keyword_of(text: str) -> str:
+    """Return the keyword under which a detection's threat is counted."""
+    return " ".join(text.lower().split())[:KEYWORD_LENGTH]
+
+
+def listing_row(threat: Threat, viewer: str) -> dict[str, Any]:
+    """Return the list entry of *threat* for *viewer*, without its change number."""
+    rank = threat.rank
+    return {
+        "viewer": viewer,
+        "threat_id": threat.id,
+        "received_at": threat.received_at,
+        "rank": round(rank.value * 10),
+        "status": str(threat.status),
+        "execution": str(threat.execution),
+        "kind": str(threat.detection.kind),
+        "organisation": threat.organisation,
+        "band": str(rank.band),
+        "criticality": threat.criticality,
+        "event": str(threat.status),
+        "changed_at": threat.updated_at,
+    }
+
+
+def setting_of(body: str) -> Setting:
+    """Return the policy setting in *body*."""
+    found = json.loads(body)
+    return Setting(
+        **{k: found[k] for k in ("id", "organisation", "version", "updated_by", "updated_at")},
+        automatic=frozenset(found["automatic"]),
+        scope=Scope(**found["scope"]),
+    )
+
+
+def _setting_body(setting: Setting) -> str:
+    return json.dumps(
+        {
+            "id": setting.id,
+            "organisation": setting.organisation,
+            "version": setting.version,
+            "updated_by": setting.updated_by,
+            "updated_at": setting.updated_at,
+            "automatic": sorted(setting.automatic),
+            "scope": {
+                "sector": setting.scope.sector,
+                "asset_type": setting.scope.asset_type,
+                "tag": setting.scope.tag,
+            },
+        }
+    )

@@ -1,0 +1,29 @@
+"""A store and the rules of one organisation."""
+
+from __future__ import annotations
+
+import pytest
+
+from eme_connector.adapters.database import open_store, upgrade
+from eme_connector.domain.policy import Setting
+from tests.build import CI
+
+
+@pytest.fixture
+def store(tmp_path):
+    url = f"sqlite:///{tmp_path / 'eme.db'}"
+    upgrade(url)
+    opened = open_store(url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def allow(store):
+    """Make actions automatic for an organisation."""
+
+    def allow_actions(*actions: str, organisation: str = CI, version: int = 1) -> None:
+        setting = Setting(organisation, organisation, frozenset(actions), version=version)
+        store.transact(lambda tx: tx.save_policy_setting(setting))
+
+    return allow_actions
