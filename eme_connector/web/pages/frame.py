@@ -15,7 +15,8 @@ from markupsafe import Markup
 from eme_connector.domain.rights import Right
 from eme_connector.domain.sharing import Organisation
 from eme_connector.web.pages import assets, moments, text, words
-from eme_connector.web.pages.reader import Reader, find_reader, running
+from eme_connector.web.pages.reader import Reader, find_reader
+from eme_connector.web.pages.system import running
 
 blueprint = Blueprint("pages", __name__, template_folder="../../templates")
 blueprint.after_app_request(assets.cache_for_ever)

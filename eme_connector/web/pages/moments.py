@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -10,6 +9,8 @@ from flask import g, has_request_context, request
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from markupsafe import Markup
+
+from eme_connector.web.pages.system import running
 
 Moment = int | float | str | datetime
 COOKIE = "zone"
@@ -31,7 +32,7 @@ def now() -> datetime:
     if not has_request_context():
         return datetime.now(UTC)
     if "moment" not in g:
-        g.moment = datetime.fromtimestamp(time.time(), UTC)
+        g.moment = datetime.fromtimestamp(running().clock(), UTC)
     found: datetime = g.moment
     return found
 

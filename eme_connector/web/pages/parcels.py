@@ -46,7 +46,8 @@ def parcels(threat: Threat, found: Iterable[Delivery], who: Reader) -> list[Parc
 def _parcel(one: Delivery, who: Reader) -> Parcel:
     icon, tone, word = _state(one)
     right = Right.DECIDE if one.kind == "dispatch" else Right.SHARE
-    open_again = one.state in _RETRIED and not one.receipt.get("retried_as")
+    halted = one.state is State.WITHDRAWN and one.reason == "stopped"
+    open_again = (halted or one.state in _RETRIED) and not one.receipt.get("retried_as")
     return Parcel(
         id=one.id,
         icon=icon,
@@ -58,6 +59,27 @@ def _parcel(one: Delivery, who: Reader) -> Parcel:
         may_retry=open_again and who.may(right),
         warning=_("It may have run already.") if one.state is State.UNCERTAIN else "",
     )
+
+
+def evidence(threat: Threat, found: Iterable[Delivery], who: Reader) -> dict[str, str]:
+    """Return what the orchestrator has shown for each step of what is decided now."""
+    if not who.owns(threat):
+        return {}
+    shown: dict[str, str] = {}
+    for one in found:
+        if one.kind == "dispatch" and one.digest == threat.decision.dispatch_digest:
+            steps = one.receipt.get("steps", {})
+            shown |= {step: _evidence(told) for step, told in steps.items()}
+    return shown
+
+
+def _evidence(told: dict[str, str]) -> str:
+    word = {
+        "ongoing": _("running"),
+        "succeeded": _("succeeded"),
+        "failed": _("failed"),
+    }.get(told.get("status", ""), told.get("status", ""))
+    return ": ".join(part for part in (word, told.get("detail", "")) if part)
 
 
 def target_words(lane: str, who: Reader) -> str:
@@ -127,5 +149,7 @@ def reason_words(code: str) -> str:
         "tls": _("its certificate does not hold"),
         "not-peered-there": _("it does not know our key yet"),
         "not-a-member-there": _("it does not count us as a member"),
+        "late-evidence": _("it showed later that it had it"),
+        "receipt-of-another": _("its receipt is for something else"),
         "receipt-invalid": _("its receipt does not hold"),
     }.get(code, code.replace("-", " "))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import current_app, g
+from flask import g
 
 from eme_connector.bootstrap import Eme
 from eme_connector.domain.rights import Caller, Right
@@ -12,6 +12,7 @@ from eme_connector.domain.sharing import Organisation
 from eme_connector.domain.threat import Status, Threat
 from eme_connector.errors import NotAuthenticated
 from eme_connector.web.auth import current_account, current_caller
+from eme_connector.web.pages.system import running
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,6 @@ class Reader:
         """Say whether *threat* waits for this person."""
         waits = threat.status is Status.PENDING
         return waits and self.owns(threat) and self.may(Right.DECIDE)
-
-
-def running() -> Eme:
-    """Return the system that this application serves."""
-    found: Eme = current_app.extensions["eme"]
-    return found
 
 
 def reader() -> Reader:

@@ -15,7 +15,7 @@ from eme_connector.domain.threat import Threat
 from eme_connector.errors import NotFound
 from eme_connector.web.pages import text, words
 from eme_connector.web.pages.frame import blueprint
-from eme_connector.web.pages.parcels import parcels
+from eme_connector.web.pages.parcels import evidence, parcels
 from eme_connector.web.pages.plan import plan_of
 from eme_connector.web.pages.reader import Reader, reader
 from eme_connector.web.pages.rows import row_of
@@ -85,15 +85,16 @@ def card(
     """Return the page of *found*; *problems* and *given* bring a refused form back."""
     given = given or Given()
     after = who.eme.store.last_change()
+    sent = who.eme.store.deliveries_of(found.id)
     return render_template(
         "threat.html",
         row=row_of(found, who),
         flags=[words.flag(one) for one in dict.fromkeys(found.detection.flags + found.flags)],
         raised=_raised(found),
         audience=_audience(found, who),
-        plan=plan_of(found, who, {}, given.ticked),
+        plan=plan_of(found, who, evidence(found, sent, who), given.ticked),
         trail=timeline(found, who.eme.store.timeline(found.id), who),
-        deliveries=parcels(found, who.eme.store.deliveries_of(found.id), who),
+        deliveries=parcels(found, sent, who),
         data=_data(found, who),
         problems=problems,
         given=given,
@@ -126,7 +127,7 @@ def _audience(found: Threat, who: Reader) -> dict[str, Any]:
 
 
 def _data(found: Threat, who: Reader) -> dict[str, Any]:
-    raw = who.eme.store.raw(found.id, found.revision)
+    raw = who.eme.store.raw(found.id, found.revision) or None
     size = f"{len(raw) / 1000:.1f}" if raw else "0"
     alone = request.endpoint == "pages.threat_data"
     too_long = raw is not None and len(raw) > MAX_INLINE and not alone

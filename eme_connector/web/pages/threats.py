@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from flask import redirect, render_template, request, url_for
+from flask import jsonify, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from eme_connector.domain.listing import MAX_PAGE, Aggregate, ListQuery, Page
 from eme_connector.domain.rights import Right
 from eme_connector.domain.threat import Status
+from eme_connector.errors import InvalidInput
 from eme_connector.web.pages import filters, moments
 from eme_connector.web.pages.filters import Wanted
 from eme_connector.web.pages.frame import blueprint
@@ -19,6 +20,8 @@ from eme_connector.web.pages.reader import Reader, reader
 from eme_connector.web.pages.rows import Row, by_deadline, row_of
 
 PAGE = 25
+NEWS = 20
+MARGIN = 2_000_000  # µs between the stamp of a threat and its commit
 QUEUE_SHOWN = 5
 QUEUE_PAGES = 5
 BAR = 44
@@ -53,13 +56,16 @@ def home() -> Response:
 
 
 @blueprint.get("/threats")
-def threats() -> str:
+def threats() -> Response | str:
     """Show the list; a part of the page is enough for a script."""
     who = reader()
     who.caller.need(Right.READ)
     after = who.eme.store.last_change()
     wanted = filters.read(request.args)
-    listing = _listing(wanted, request.args.get("cursor", ""), who)
+    try:
+        listing = _listing(wanted, request.args.get("cursor", ""), who)
+    except InvalidInput:
+        return redirect(wanted.address())  # a cursor of another time
     if request.headers.get("HX-Request"):
         return render_template("parts/list.html", listing=listing)
     counts = who.eme.store.aggregate(who.caller.organisation, moments.now_micros())
@@ -71,7 +77,23 @@ def threats() -> str:
         wanted=wanted,
         choices=filters.choices(who),
         last_change=after,
+        since=moments.now_micros() - MARGIN,
     )
+
+
+@blueprint.get("/threats/new")
+def threats_new() -> Response:
+    """Name what arrived since a page was made and passes its filters."""
+    who = reader()
+    who.caller.need(Right.READ)
+    asked = filters.query(filters.read(request.args), who, "", NEWS)
+    since = request.args.get("since", type=int, default=moments.now_micros())
+    page = who.eme.store.list_threats(
+        replace(asked, order="newest", since=max(since, asked.since or 0))
+    )
+    response = jsonify(ids=[one.id for one in page.threats], more=bool(page.cursor))
+    response.cache_control.no_store = True
+    return response
 
 
 @blueprint.after_request

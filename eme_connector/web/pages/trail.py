@@ -37,7 +37,28 @@ class Entry:
 def timeline(threat: Threat, records: Iterable[AuditRecord], who: Reader) -> list[Entry]:
     """Return what happened, oldest first."""
     own = who.owns(threat)
-    return [_entry(one, threat, who) for one in records if own or one.event not in OWN]
+    shown = [one for one in records if own or one.event not in OWN]
+    told = shown if own else sorted([*shown, *_told(threat, shown)], key=lambda one: one.at)
+    return [_entry(one, threat, who) for one in told if one.event != "repeated"]
+
+
+def _told(threat: Threat, shown: list[AuditRecord]) -> list[AuditRecord]:
+    """Return what the state that another sidecar told us says, as if it were written down here."""
+    decision, resolution = threat.decision, threat.resolution
+    known = {one.event for one in shown}
+    found = []
+    if decision.at is not None and str(decision.status) not in known:
+        steps = {"steps": list(decision.steps), "reason": decision.reason}
+        detail = steps | {"valid_until": decision.valid_until}
+        found.append(_record(threat, str(decision.status), decision.at, decision.by, detail))
+    if resolution and "resolved" not in known:
+        detail = {"reason": resolution.reason}
+        found.append(_record(threat, "resolved", resolution.at, resolution.by, detail))
+    return found
+
+
+def _record(threat: Threat, event: str, at: int, by: str, detail: Detail) -> AuditRecord:
+    return AuditRecord(event, at, by, threat.organisation, threat.id, threat.revision, detail)
 
 
 def _entry(record: AuditRecord, threat: Threat, who: Reader) -> Entry:
@@ -84,6 +105,27 @@ def _sharing(record: AuditRecord, threat: Threat, who: Reader) -> Said:
 
 def _dispatched(record: AuditRecord, threat: Threat, who: Reader) -> Said:
     return "sent", "soft", _("Playbook sent"), _target(record, who)
+
+
+def _updated(record: AuditRecord, threat: Threat, who: Reader) -> Said:
+    return "received", "soft", _("News from %(by)s", by=_by(record, who)), ""
+
+
+def _running(record: AuditRecord, threat: Threat, who: Reader) -> Said:
+    return "running", "soft", _("Running"), _target(record, who)
+
+
+def _succeeded(record: AuditRecord, threat: Threat, who: Reader) -> Said:
+    return "approved", "good", _("Done, with evidence for each step"), _target(record, who)
+
+
+def _failed(record: AuditRecord, threat: Threat, who: Reader) -> Said:
+    return "declined", "bad", _("Failed"), _target(record, who)
+
+
+def _not_evidenced(record: AuditRecord, threat: Threat, who: Reader) -> Said:
+    word = _("Said to be done, without evidence for each step")
+    return "uncertain", "bad", word, _target(record, who)
 
 
 def _share_owed(record: AuditRecord, threat: Threat, who: Reader) -> Said:
@@ -134,6 +176,11 @@ _EVENTS: dict[str, Callable[[AuditRecord, Threat, Reader], Said]] = {
     "resolved": _resolved,
     "sharing": _sharing,
     "dispatched": _dispatched,
+    "updated": _updated,
+    "running": _running,
+    "succeeded": _succeeded,
+    "failed": _failed,
+    "not-evidenced": _not_evidenced,
     "share-owed": _share_owed,
     "shared": _shared,
     "withdrawn": _withdrawn,

@@ -5,13 +5,15 @@ const POLL_MS = 5_000;
 const LOST_MS = 8_000;
 const MINUTE_MS = 60_000;
 const GATHER_MS = 60;
+const COUNT_MS = 1_000;
 const MOST = 100;
 
-const news = new Set();
 const touched = new Set();
 let after = Number(page.liveAfter);
 let source = null;
 let gathering = 0;
+let counting = 0;
+let counted = 0;
 let lost = 0;
 let polling = 0;
 
@@ -22,7 +24,7 @@ function take(change) {
   after = Math.max(after, change.id);
   if (page.liveThreat === change.threat) notice();
   if (parts(change.threat).length) touch(change.threat);
-  else if (change.event === "received" && "liveList" in page) announce(change.threat);
+  else if (page.liveNew) countSoon();
 }
 
 function touch(id) {
@@ -52,9 +54,22 @@ function replace(part) {
   }
 }
 
-function announce(id) {
-  news.add(id);
-  show(news.size === 1 ? page.liveOne : page.liveSome.replace("{n}", news.size));
+// at most once a second, however much arrives
+function countSoon() {
+  counting ||= setTimeout(countNew, Math.max(0, counted + COUNT_MS - Date.now()));
+}
+
+async function countNew() {
+  counted = Date.now();
+  counting = 0;
+  const filters = new URLSearchParams(location.search);
+  filters.set("since", page.liveSince);
+  const answer = await fetch(`${page.liveNew}?${filters}`).catch(() => null);
+  if (!answer?.ok) return;
+  const { ids, more } = await answer.json();
+  const count = ids.filter((id) => !parts(id).length).length;
+  if (count === 0) return;
+  show(more ? page.liveMany : count === 1 ? page.liveOne : page.liveSome.replace("{n}", count));
 }
 
 function show(words) {
@@ -155,9 +170,9 @@ if (page.liveStream) {
   open();
   setInterval(minute, MINUTE_MS);
   document.addEventListener("visibilitychange", visibility);
+  // another page of the list, or other filters: what was announced may be on it now
   document.addEventListener("htmx:after:swap", () => {
-    if (new URL(location.href).searchParams.has("cursor")) return;
-    news.clear();
     newsPlace()?.replaceChildren();
+    if (page.liveNew) countSoon();
   });
 }
