@@ -40,6 +40,13 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 Uuid = Annotated[str, AfterValidator(_uuid)]
 Url = Annotated[str, AfterValidator(_url)]
 
@@ -395,10 +402,3 @@ def _dangling(config: Config) -> list[str]:
     if len(names) != len(set(names)):
         found.append("organisations: two share a name or an alias")
     return found
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
