@@ -70,17 +70,16 @@ def render(
     full: bool,
     raw: bytes | None = None,
     first: bool = False,
-    message_id: str = NO_ID,
 ) -> bytes:
     """Return the content bytes; not *full* leaves out raw bytes and whatever names an asset.
 
-    The id can be put in later (`with_id`), when the delivery that it is the key of exists.
+    The id is put in when it leaves (`with_id`): it is the key of a delivery still to be made.
     """
     told = replace(_impersonal(threat), recipients=(), group_sent=False)
     head = {
         "version": VERSION,
         "first": first,
-        "id": message_id,
+        "id": NO_ID,
         "origin": threat.organisation,
         "recipient": recipient,
         "group": threat.group,
@@ -128,7 +127,7 @@ def is_first(content: bytes) -> bool:
 
 
 def with_id(content: bytes, message_id: str) -> bytes:
-    """Return *content*, rendered by us, under another id: a person's retry is a new message."""
+    """Return *content*, rendered by us, under its delivery's key, which a retry has anew."""
     return _ID.sub(rb"\g<1>" + message_id.encode(), content, count=1)
 
 

@@ -1,0 +1,193 @@
+"""Read the members of foreign JSON objects, collecting every fault with its pointer.
+
+A `Reader` remembers which members were read; the rest can be kept as `leftovers`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from eme_connector.errors import Fault
+
+MAX_STRING = 65_536
+_DATE = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|([+-])(\d\d):(\d\d))?"
+)
+_NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,9})?")
+
+
+def step_into(pointer: str, key: str | int) -> str:
+    """Return the JSON pointer (RFC 6901) of member *key* of what *pointer* names."""
+    return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
+
+
+@dataclass(slots=True)
+class Trace:
+    """What all readers of one document share: its faults, and the readers themselves."""
+
+    faults: list[Fault] = field(default_factory=list)
+    readers: list[Reader] = field(default_factory=list)
+
+    def leftovers(self, base: str) -> dict[str, Any]:
+        """Return what nobody read below *base*, by pointer relative to it."""
+        return {
+            step_into(reader.pointer, key).removeprefix(base): value
+            for reader in self.readers
+            if reader.pointer == base or reader.pointer.startswith(f"{base}/")
+            for key, value in reader.unread()
+        }
+
+
+class Reader:
+    """One JSON object at *pointer*; it tells the document's *trace* of its faults."""
+
+    def __init__(self, value: dict[str, Any], pointer: str, trace: Trace) -> None:
+        self.value, self.pointer, self.trace = value, pointer, trace
+        self.faults = trace.faults
+        self._read: set[str] = set()
+        trace.readers.append(self)
+
+    def fault(self, key: str | int, detail: str) -> None:
+        """Note that member *key* is wrong."""
+        self.faults.append(Fault(step_into(self.pointer, key), detail))
+
+    def has(self, key: str) -> bool:
+        """Say whether the member is there and not null."""
+        return self.value.get(key) is not None
+
+    def take(self, key: str) -> Any:
+        """Return the member as it is, or None, and remember that it was read."""
+        self._read.add(key)
+        return self.value.get(key)
+
+    def text(self, key: str, *, required: bool = False) -> str:
+        """Return a string; a missing one is empty."""
+        value = self.take(key)
+        if value is None and not required:
+            return ""
+        if not isinstance(value, str):
+            self.fault(key, "is missing" if value is None else "expected a string")
+            return ""
+        if len(value) > MAX_STRING:
+            self.fault(key, f"is longer than {MAX_STRING} characters")
+        elif required and not value.strip():
+            self.fault(key, "is empty")
+        return value
+
+    def label(self, key: str, *, required: bool = False) -> str:
+        """Return a string, or an integer as a string: ids come as either."""
+        value = self.value.get(key)
+        if isinstance(value, int) and not isinstance(value, bool):
+            self._read.add(key)
+            return str(value)
+        return self.text(key, required=required)
+
+    def number(self, key: str, low: float, high: float) -> float | None:
+        """Return a number between *low* and *high* given as number or string; None if missing."""
+        value = self.take(key)
+        if value is None or value == "":
+            return None
+        if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+            value = float(value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.fault(key, f"expected a number from {low:g} to {high:g}")
+            return None
+        if not low <= value <= high:
+            self.fault(key, f"must be from {low:g} to {high:g}")
+            return None
+        return float(value)
+
+    def integer(self, key: str, low: int, high: int) -> int | None:
+        """Return a whole number between *low* and *high*, given as number or string."""
+        value = self.number(key, low, high)
+        if value is not None and value != int(value):
+            self.fault(key, "expected a whole number")
+            return None
+        return None if value is None else int(value)
+
+    def time(self, key: str, flags: set[str]) -> str:
+        """Return RFC 3339 in UTC, or empty; a missing zone is UTC and flags `no-zone`."""
+        text = self.text(key)
+        if not text:
+            return ""
+        found = parse_time(text)
+        if found is None:
+            self.fault(key, "expected a date and time as in RFC 3339")
+            return ""
+        moment, zoned = found
+        if not zoned:
+            flags.add("no-zone")
+        return moment.isoformat()
+
+    def address(self, key: str) -> str:
+        """Return an IP address in its usual form, or empty."""
+        text = self.text(key).strip()
+        if not text:
+            return ""
+        try:
+            return str(ipaddress.ip_address(text))
+        except ValueError:
+            self.fault(key, "expected an IP address (no leading zeros)")
+            return ""
+
+    def object(self, key: str) -> Reader | None:
+        """Return a reader of the member, or None; something else than an object is a fault."""
+        value = self.take(key)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            self.fault(key, "expected an object")
+            return None
+        return Reader(value, step_into(self.pointer, key), self.trace)
+
+    def objects(self, key: str, *, required: bool = False) -> list[Reader]:
+        """Return readers of the member: one object, or a list of objects."""
+        value = self.take(key)
+        if value is None:
+            if required:
+                self.fault(key, "is missing")
+            return []
+        at = step_into(self.pointer, key)
+        if isinstance(value, dict):
+            return [Reader(value, at, self.trace)]
+        if not isinstance(value, list):
+            self.fault(key, "expected an object or a list of objects")
+            return []
+        found = []
+        for index, item in enumerate(value):
+            if isinstance(item, dict):
+                found.append(Reader(item, step_into(at, index), self.trace))
+            else:
+                self.faults.append(Fault(step_into(at, index), "expected an object"))
+        if not value:
+            self.fault(key, "is empty")
+        return found
+
+    def unread(self) -> Iterator[tuple[str, Any]]:
+        """Yield the members that nobody asked for."""
+        return ((key, value) for key, value in self.value.items() if key not in self._read)
+
+
+def parse_time(text: str) -> tuple[datetime, bool] | None:
+    """Return (the moment in UTC, whether a zone was given), or None for anything else.
+
+    Any number of fraction digits is taken, six are kept; a leap second is not a time we can
+    order by and is refused.
+    """
+    match = _DATE.fullmatch(text.strip())
+    if match is None:
+        return None
+    *parts, fraction, zone, sign, hours, minutes = match.groups()
+    micros = int((fraction or "0")[:6].ljust(6, "0"))
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    try:
+        place = timezone(-offset if sign == "-" else offset)
+        moment = datetime(*(int(part) for part in parts), micros, place)  # type: ignore[misc,arg-type]
+        return moment.astimezone(UTC), zone is not None
+    except (ValueError, OverflowError):
+        return None
