@@ -41,7 +41,8 @@ class PeerChannel:
             DeliveryError: `permanent` only for what sending again cannot mend. A peer that does
                 not know us yet (401), or not as a member (403), may be told by its people.
         """
-        jws = self._signer.sign(delivery.payload, issued_at=self._clock())
+        content = eme_message.with_id(delivery.payload, delivery.key)
+        jws = self._signer.sign(content, issued_at=self._clock())
         answer = self._target.call(
             "POST" if eme_message.is_first(delivery.payload) else "PATCH",
             path=PATH,

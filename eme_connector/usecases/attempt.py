@@ -55,6 +55,14 @@ class Terms:
         wait = backoff(delivery.attempts, self.jitter, first=first, most=most)
         return self.now + max(wait, least)
 
+    def asked_first(self, delivery: Delivery) -> float:
+        """Return the earliest moment to ask: before it, `Absent` could be premature."""
+        return max((delivery.sent_at or self.now) + self.timeout, self.now)
+
+    def may_be_on_its_way(self, delivery: Delivery) -> bool:
+        """Say whether the time-out of the last send has not passed yet."""
+        return self.asked_first(delivery) > self.now
+
     def is_old(self, delivery: Delivery) -> bool:
         """Say whether it is time to give up."""
         return self.now - delivery.created_at > self.rules.give_up_s
@@ -82,17 +90,16 @@ def start_asking(delivery: Delivery, reason: str, terms: Terms) -> Delivery:
     """Return a delivery that may have arrived, parked until it may be asked about.
 
     It stays `sending` so that a revision does not withdraw it, without a lease so that it holds
-    up its own threat only. `Absent` could be premature while our request may still be on its
-    way: nobody asks before the send's own time-out has passed.
+    up its own threat only.
     """
-    asked_first = (delivery.sent_at or terms.now) + terms.timeout
+    asked_first = terms.asked_first(delivery)
     return replace(
         delivery,
         state=State.SENDING,
         asking=True,
         lease_until=0.0,
-        settle_until=max(asked_first, terms.now) + terms.rules.settle_s,
-        next_at=max(asked_first, terms.now),
+        settle_until=asked_first + terms.rules.settle_s,
+        next_at=asked_first,
         reason=reason,
     )
 

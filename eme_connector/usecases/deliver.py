@@ -190,12 +190,7 @@ def _owe_anew(old: Delivery, threat: Threat, tx: Transaction) -> Delivery:
         payload=old.payload,
         digest=old.digest,
     )
-    anew = tx.owe(owed)
-    if old.kind != "peer":
-        return anew
-    addressed = replace(anew, payload=eme_message.with_id(anew.payload, anew.key))
-    tx.save_delivery(addressed, fence=anew.fence)
-    return addressed
+    return tx.owe(owed)
 
 
 def _finishing(
@@ -243,9 +238,10 @@ def _lease(
     if one.state is State.SENDING and not one.asking and channel.repeat == "look_first":
         # the lease ran out: whoever had it died between sending and recording
         one = start_asking(one, "crashed", terms)
-        if one.next_at > terms.now:
-            tx.save_delivery(replace(one, fence=one.fence + 1), fence=one.fence)
-            return None
+    if one.asking and terms.may_be_on_its_way(one):
+        parked = replace(one, next_at=terms.asked_first(one), fence=one.fence + 1)
+        tx.save_delivery(parked, fence=one.fence)
+        return None
     why = None if one.asking else _why_not(one, terms.now, system, tx)
     if why is not None:
         _withdraw(one, why, terms.now, tx)

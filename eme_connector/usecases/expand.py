@@ -157,14 +157,11 @@ def _owe_one(addressed: Addressed, threat: Threat, tx: Transaction) -> None:
             threat_id=threat.id,
             organisation=threat.organisation,
             sequence=threat.sequence,
+            payload=addressed.content,
         )
     )
-    told = replace(
-        owed,
-        payload=eme_message.with_id(addressed.content, owed.key),
-        reason="" if addressed.has_peer else "no-peer",
-    )
-    tx.save_delivery(told, fence=owed.fence)
+    if not addressed.has_peer:
+        tx.save_delivery(replace(owed, reason="no-peer"), fence=owed.fence)
 
 
 def _done(
