@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import warnings
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
@@ -114,13 +113,19 @@ def _header(jws: str) -> dict[str, Any]:
 
 @cache
 def _registry() -> JWSRegistry:
-    from joserfc.errors import SecurityWarning
-    from joserfc.jws import JWSRegistry
+    from joserfc.errors import UnsupportedAlgorithmError
+    from joserfc.jws import JWSAlgModel, JWSRegistry
     from joserfc.registry import HeaderParameter
 
-    # RFC 9864 renames EdDSA to Ed25519; peers agreed on the old name
-    warnings.filterwarnings("ignore", message="EdDSA is deprecated", category=SecurityWarning)
-    return JWSRegistry({"iat": HeaderParameter("Issued at", "int")}, algorithms=[ALGORITHM])
+    class Pinned(JWSRegistry):
+        """Knows one algorithm; RFC 9864 renames it Ed25519, but peers agreed on the old name."""
+
+        def get_alg(self, name: str) -> JWSAlgModel:
+            if name != ALGORITHM:
+                raise UnsupportedAlgorithmError(f"only {ALGORITHM} is taken")
+            return self.algorithms[name]
+
+    return Pinned({"iat": HeaderParameter("Issued at", "int")}, algorithms=[ALGORITHM])
 
 
 @lru_cache(maxsize=4)

@@ -124,7 +124,9 @@ class Sidecar:
 
 
 def fresh(**fields):
-    return build.threat(**{"id": str(uuid4())} | fields)
+    """Return a threat of its own id, as a detection that nobody has sent before."""
+    id = str(uuid4())
+    return build.threat(**{"id": id, "detection": build.detection(iris_id=id)} | fields)
 
 
 def approved(by="anna", **fields):
