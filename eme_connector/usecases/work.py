@@ -26,6 +26,7 @@ POLL_S = 0.5
 LEAST_POLL_S = 0.02
 STOP_S = 2.0
 ABSENT_S = 60.0
+QUIET_S = 0.15
 
 
 class Worker:
@@ -74,14 +75,15 @@ class Worker:
 
         Without start() it all happens in the calling thread, in a fixed order.
         """
-        end = time.monotonic() + timeout
+        end = quiet = time.monotonic() + timeout
         while time.monotonic() < end:
             if until is not None and until():
                 return True
             if self._thread is None and self._step():
                 continue
-            if until is None and self._is_idle():
+            if until is None and (self._thread is None or time.monotonic() > quiet + QUIET_S):
                 return True
+            quiet = min(quiet, time.monotonic()) if self._is_idle() else end
             time.sleep(0.005)
         return until is not None and until()
 
@@ -140,10 +142,8 @@ class Worker:
             note_absent_channel(name, self._system, now)
 
     def _is_idle(self) -> bool:
-        now = self._system.clock()
-        busy, _ = self._system.store.busy_lanes(now)
-        known = {SHARE_LANE, *self._system.channels()} if busy else set()
-        return not known & set(busy) and all(lane.is_idle for lane in self._lanes.values())
+        # what is due but held up by its own threat's earlier state does not count as work
+        return not self._wake.is_set() and all(one.is_idle for one in list(self._lanes.values()))
 
     def _step(self) -> bool:
         """Take one round over the lanes in this thread; say whether anything was done."""
