@@ -101,7 +101,7 @@ class Sidecar:
 
     def add(self, *, dispatch=True, share=False, lane=LANE, raw=b"raw bytes", **fields):
         """Store an approved threat and owe what a decision owes; return it."""
-        threat = approved(**fields) if dispatch else fresh(**fields)
+        threat = approved(**fields) if dispatch is True else fresh(**fields)
 
         def work(tx):
             tx.add_threat(threat, raw, [threat.organisation])
