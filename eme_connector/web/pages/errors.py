@@ -18,6 +18,7 @@ from eme_connector.errors import (
     StoreUnavailable,
     TooManyRequests,
 )
+from eme_connector.web import problems
 from eme_connector.web.pages.frame import blueprint
 
 Answer = Response | tuple[str, int]
@@ -70,6 +71,24 @@ def show_http(error: HTTPException) -> Answer:
     title = titles.get(status, _("Something went wrong here"))
     detail = _("Nothing was changed.") if status < 500 else _("It is written to the log.")
     return _page(ErrorPage(status, title, detail, url_for("pages.home"), _("Go home")))
+
+
+@blueprint.errorhandler(Exception)
+def show_fault(error: Exception) -> Answer:
+    """Show that we failed; the log has it under the number that is shown."""
+    incident = str((problems.failed(error).get_json() or {}).get("detail", ""))
+    title = _("Something went wrong here")
+    detail = _("The log has it as %(incident)s.", incident=incident)
+    return _page(ErrorPage(500, title, detail, url_for("pages.home"), _("Go home")))
+
+
+@blueprint.app_errorhandler(404)
+def show_nothing(error: HTTPException) -> Answer:
+    """Show a page where a browser asked for one; anything else is told by a problem document."""
+    wants_page = "text/html" in request.headers.get("Accept", "")
+    if request.path.startswith("/api/") or not wants_page:
+        return problems.by_framework(error)
+    return show_http(error)
 
 
 def page_of(error: EmeError) -> ErrorPage:

@@ -14,7 +14,7 @@ from eme_connector.domain.listing import ListQuery, Order
 from eme_connector.domain.risk import MAX_CRITICALITY, Band
 from eme_connector.domain.threat import Kind, Status
 from eme_connector.web.pages import moments, words
-from eme_connector.web.pages.reader import Reader
+from eme_connector.web.pages.reader import Reader, name_of
 
 DAY = 86_400_000_000
 MAX_KEYWORD = 200
@@ -98,8 +98,8 @@ def query(wanted: Wanted, reader: Reader, cursor: str, limit: int) -> ListQuery:
     )
 
 
-def choices(reader: Reader) -> dict[str, Choices]:
-    """Return the options of every select, in the reader's language."""
+def choices(reader: Reader, origins: list[str]) -> dict[str, Choices]:
+    """Return the options of every select; *origins* are the organisations that are seen."""
     anything = [("", _("any"))]
     levels = [(str(n), f"{n}/{MAX_CRITICALITY}") for n in range(MAX_CRITICALITY, 0, -1)]
     return {
@@ -107,7 +107,7 @@ def choices(reader: Reader) -> dict[str, Choices]:
         "type": anything + [(str(one), words.kind(one)) for one in Kind],
         "risk": anything + [(str(one), words.band(one)) for one in reversed(Band)],
         "criticality": anything + levels,
-        "organisation": anything + _organisations(reader) if reader.is_cert else [],
+        "organisation": anything + _organisations(reader, origins) if reader.is_cert else [],
         "sort": [("newest", order_words("newest")), ("rank", order_words("rank"))],
     }
 
@@ -117,9 +117,9 @@ def order_words(sort: str) -> str:
     return _("greatest risk first") if sort == "rank" else _("newest first")
 
 
-def _organisations(reader: Reader) -> Choices:
-    known = reader.eme.topology.organisations.values()
-    return sorted(((one.uuid, one.name) for one in known), key=lambda pair: pair[1].lower())
+def _organisations(reader: Reader, origins: list[str]) -> Choices:
+    named = ((one, name_of(one, reader)) for one in origins)
+    return sorted(named, key=lambda pair: pair[1].lower())
 
 
 def _one_of(text: str, kind: type[E]) -> str:

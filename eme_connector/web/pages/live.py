@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Response, current_app, request
+from flask import Response, current_app, request, stream_with_context
 
 from eme_connector.domain.listing import Change
 from eme_connector.domain.rights import Right
@@ -32,9 +32,8 @@ def live() -> Response:
     hub = _hub(who)
     if not hub.enter():
         raise Unavailable("no live stream is left; the page asks every few seconds instead")
-    response = Response(
-        stream(who.eme.store, hub, still_here(who), _after(who)), mimetype="text/event-stream"
-    )
+    events = stream(who.eme.store, hub, still_here, _after(who))
+    response = Response(stream_with_context(events), mimetype="text/event-stream")
     response.call_on_close(hub.leave)
     response.cache_control.no_store = True
     response.headers["X-Accel-Buffering"] = "no"

@@ -34,10 +34,8 @@ class Parcel:
     warning: str
 
 
-def parcels(threat: Threat, found: Iterable[Delivery], who: Reader) -> list[Parcel]:
+def parcels(found: Iterable[Delivery], who: Reader) -> list[Parcel]:
     """Return where the deliveries stand; a share that became others is not one any more."""
-    if not who.owns(threat):
-        return []
     return [
         _parcel(one, who) for one in found if one.lane != SHARE_LANE or one.state in _SHARE_SHOWN
     ]
@@ -61,10 +59,8 @@ def _parcel(one: Delivery, who: Reader) -> Parcel:
     )
 
 
-def evidence(threat: Threat, found: Iterable[Delivery], who: Reader) -> dict[str, str]:
+def evidence(threat: Threat, found: Iterable[Delivery]) -> dict[str, str]:
     """Return what the orchestrator has shown for each step of what is decided now."""
-    if not who.owns(threat):
-        return {}
     shown: dict[str, str] = {}
     for one in found:
         if one.kind == "dispatch" and one.digest == threat.decision.dispatch_digest:

@@ -101,7 +101,7 @@ def plan_of(
 
 def seen(threat: Threat) -> str:
     """Return what the reader decides on, so that a stale form can show what changed."""
-    text = json.dumps(threat.proposal, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(threat.proposal, sort_keys=True, separators=(",", ":"))
     return text if len(text) <= MAX_SEEN else ""
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import g
+from flask import current_app, g, request
 
 from eme_connector.bootstrap import Eme
 from eme_connector.domain.rights import Caller, Right
 from eme_connector.domain.sharing import Organisation
 from eme_connector.domain.threat import Status, Threat
 from eme_connector.errors import NotAuthenticated
+from eme_connector.usecases.accounts import caller_of
+from eme_connector.usecases.browse import organisation_of
 from eme_connector.web.auth import current_account, current_caller
 from eme_connector.web.pages.system import running
+from eme_connector.web.sessions import ACCOUNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +73,26 @@ def find_reader() -> Reader | None:
 
 def name_of(organisation: str, who: Reader) -> str:
     """Return what we call an organisation, or its uuid when we do not know it."""
-    known = who.eme.topology.organisations.get(organisation)
-    return known.name if known else organisation
+    return organisation_of(organisation, who.eme.topology).name
+
+
+def still_here() -> str | None:
+    """Return the organisation that this request's person reads for now, or None.
+
+    Asked anew of the store: they may have logged out, or their account was disabled.
+    """
+    session = current_app.session_interface.open_session(current_app, request)
+    known = session.get(ACCOUNT) if session else None
+    account = running().store.find_account_by_id(known) if known else None
+    if account is None or account.disabled or Right.READ not in caller_of(account).rights:
+        return None
+    return account.organisation
 
 
 def _reader() -> Reader:
     caller, account, eme = current_caller(), current_account(), running()
-    known = eme.topology.organisations.get(caller.organisation)
-    organisation = known or Organisation(caller.organisation, caller.organisation)
-    return Reader(eme, caller, account.role if account else "", organisation)
+    if account is None:
+        raise NotAuthenticated("pages are for people: log in")
+    organisation = organisation_of(caller.organisation, eme.topology)
+    return Reader(eme, caller, account.role, organisation)
 
-
-def still_here(who):
-    return lambda: who.caller.organisation

@@ -9,9 +9,10 @@ from flask_babel import gettext as _
 
 from eme_connector.domain.sharing import Organisation, viewers
 from eme_connector.domain.threat import Status, Threat
+from eme_connector.usecases.browse import organisation_of
 from eme_connector.web.pages import moments, words
 from eme_connector.web.pages.moments import Moment, moment
-from eme_connector.web.pages.reader import Reader
+from eme_connector.web.pages.reader import Reader, name_of
 
 LATE = timedelta(hours=1)
 
@@ -87,7 +88,7 @@ class Row:
 
 def row_of(threat: Threat, reader: Reader) -> Row:
     """Return *threat* as *reader* is shown it."""
-    organisation = organisation_of(threat, reader)
+    organisation = organisation_of(threat.organisation, reader.eme.topology)
     asked = reader.is_asked(threat)
     end = deadline(threat)
     return Row(
@@ -103,12 +104,6 @@ def row_of(threat: Threat, reader: Reader) -> Row:
     )
 
 
-def organisation_of(threat: Threat, reader: Reader) -> Organisation:
-    """Return the organisation whose threat it is, from our own register."""
-    known = reader.eme.topology.organisations.get(threat.organisation)
-    return known or Organisation(threat.organisation, threat.organisation)
-
-
 def deadline(threat: Threat) -> datetime | None:
     """Return the end of the validity that comes first, or None when no end is given."""
     ends = [book.valid_until for book in threat.detection.playbooks if book.valid_until]
@@ -118,11 +113,7 @@ def deadline(threat: Threat) -> datetime | None:
 def audience_line(threat: Threat, reader: Reader) -> str:
     """Return one sentence that says who else sees this threat."""
     topology = reader.eme.topology
-    known = topology.organisations
-    names = [
-        known[one.organisation].name if one.organisation in known else one.organisation
-        for one in viewers(threat, topology)
-    ]
+    names = [name_of(one.organisation, reader) for one in viewers(threat, topology)]
     if not names:
         return _("Nobody else sees it.")
     return _("Shared with %(names)s.", names=", ".join(names))

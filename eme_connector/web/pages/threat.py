@@ -13,6 +13,7 @@ from eme_connector.domain.rights import Right
 from eme_connector.domain.sharing import NAMED_ONLY, viewers
 from eme_connector.domain.threat import Threat
 from eme_connector.errors import NotFound
+from eme_connector.usecases import browse
 from eme_connector.web.pages import text, words
 from eme_connector.web.pages.frame import blueprint
 from eme_connector.web.pages.parcels import evidence, parcels
@@ -72,11 +73,7 @@ def find(threat_id: UUID, who: Reader) -> Threat:
     Raises:
         NotAllowed, NotFound
     """
-    who.caller.need(Right.READ)
-    found = who.eme.store.find_visible_threat(str(threat_id), who.caller.organisation)
-    if found is None:
-        raise NotFound(_("There is no such threat, or it was not shared with you."))
-    return found
+    return browse.get_threat(str(threat_id), caller=who.caller, store=who.eme.store)
 
 
 def card(
@@ -85,16 +82,16 @@ def card(
     """Return the page of *found*; *problems* and *given* bring a refused form back."""
     given = given or Given()
     after = who.eme.store.last_change()
-    sent = who.eme.store.deliveries_of(found.id)
+    records, sent = browse.trail(found, caller=who.caller, store=who.eme.store)
     return render_template(
         "threat.html",
         row=row_of(found, who),
         flags=[words.flag(one) for one in dict.fromkeys(found.detection.flags + found.flags)],
         raised=_raised(found),
         audience=_audience(found, who),
-        plan=plan_of(found, who, evidence(found, sent, who), given.ticked),
-        trail=timeline(found, who.eme.store.timeline(found.id), who),
-        deliveries=parcels(found, sent, who),
+        plan=plan_of(found, who, evidence(found, sent), given.ticked),
+        trail=timeline(found, records, who),
+        deliveries=parcels(sent, who),
         data=_data(found, who),
         problems=problems,
         given=given,
@@ -127,7 +124,7 @@ def _audience(found: Threat, who: Reader) -> dict[str, Any]:
 
 
 def _data(found: Threat, who: Reader) -> dict[str, Any]:
-    raw = who.eme.store.raw(found.id, found.revision) or None
+    raw = _raw(found, who)
     size = f"{len(raw) / 1000:.1f}" if raw else "0"
     alone = request.endpoint == "pages.threat_data"
     too_long = raw is not None and len(raw) > MAX_INLINE and not alone
@@ -137,6 +134,13 @@ def _data(found: Threat, who: Reader) -> dict[str, Any]:
         "size": size,
         "stix": _stix(found),
     }
+
+
+def _raw(found: Threat, who: Reader) -> bytes | None:
+    try:
+        return browse.get_raw(found.id, caller=who.caller, store=who.eme.store)
+    except NotFound:
+        return None
 
 
 def _stix(found: Threat) -> str:

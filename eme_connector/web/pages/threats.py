@@ -13,6 +13,7 @@ from eme_connector.domain.listing import MAX_PAGE, Aggregate, ListQuery, Page
 from eme_connector.domain.rights import Right
 from eme_connector.domain.threat import Status
 from eme_connector.errors import InvalidInput
+from eme_connector.usecases import browse
 from eme_connector.web.pages import filters, moments
 from eme_connector.web.pages.filters import Wanted
 from eme_connector.web.pages.frame import blueprint
@@ -59,7 +60,6 @@ def home() -> Response:
 def threats() -> Response | str:
     """Show the list; a part of the page is enough for a script."""
     who = reader()
-    who.caller.need(Right.READ)
     after = who.eme.store.last_change()
     wanted = filters.read(request.args)
     try:
@@ -68,14 +68,14 @@ def threats() -> Response | str:
         return redirect(wanted.address())  # a cursor of another time
     if request.headers.get("HX-Request"):
         return render_template("parts/list.html", listing=listing)
-    counts = who.eme.store.aggregate(who.caller.organisation, moments.now_micros())
+    counts = browse.aggregate(caller=who.caller, store=who.eme.store, now=who.eme.clock())
     return render_template(
         "cert/threats.html" if who.is_cert else "ci/threats.html",
         listing=listing,
         queue=_queue(who, counts),
         day=_day(counts),
         wanted=wanted,
-        choices=filters.choices(who),
+        choices=filters.choices(who, list(counts.origins)),
         last_change=after,
         since=moments.now_micros() - MARGIN,
     )
@@ -85,12 +85,9 @@ def threats() -> Response | str:
 def threats_new() -> Response:
     """Name what arrived since a page was made and passes its filters."""
     who = reader()
-    who.caller.need(Right.READ)
     asked = filters.query(filters.read(request.args), who, "", NEWS)
     since = request.args.get("since", type=int, default=moments.now_micros())
-    page = who.eme.store.list_threats(
-        replace(asked, order="newest", since=max(since, asked.since or 0))
-    )
+    page = _page(replace(asked, order="newest", since=max(since, asked.since or 0)), who)
     response = jsonify(ids=[one.id for one in page.threats], more=bool(page.cursor))
     response.cache_control.no_store = True
     return response
@@ -103,8 +100,12 @@ def _vary(response: Response) -> Response:
     return response
 
 
+def _page(query: ListQuery, who: Reader) -> Page:
+    return browse.list_threats(query, caller=who.caller, store=who.eme.store)
+
+
 def _listing(wanted: Wanted, cursor: str, who: Reader) -> Listing:
-    page: Page = who.eme.store.list_threats(filters.query(wanted, who, cursor, PAGE))
+    page = _page(filters.query(wanted, who, cursor, PAGE), who)
     return Listing(
         rows=tuple(row_of(threat, who) for threat in page.threats),
         first=wanted.address(),
@@ -130,7 +131,7 @@ def _waiting(who: Reader) -> list[Row]:
     rows: list[Row] = []
     cursor = ""
     for _turn in range(QUEUE_PAGES):
-        page = who.eme.store.list_threats(_pending(who, cursor))
+        page = _page(_pending(who, cursor), who)
         rows += [row_of(threat, who) for threat in page.threats if who.owns(threat)]
         cursor = page.cursor
         if not cursor:

@@ -66,8 +66,9 @@ def waiting_for(threat: Threat) -> str:
         return ""
     first = reasons[0]
     said = why_waiting(first)
-    if first.step is not None:
-        number, step = numbered(threat)[first.step]
+    found = numbered(threat).get(first.step or "")
+    if found:
+        number, step = found
         said = _("step %(n)s (%(action)s): %(why)s", n=number, action=label(step).lower(), why=said)
     more = len(reasons) - 1
     if not more:

@@ -1,0 +1,181 @@
+"""A sidecar that serves two operators and a CERT, and a browser to look at it."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from argon2 import PasswordHasher
+from flask.testing import FlaskClient
+from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from eme_connector.adapters.database import upgrade
+from eme_connector.bootstrap import Eme, build
+from eme_connector.config import parse
+from eme_connector.domain.accounts import Account
+from eme_connector.domain.threat import Decision, Threat, Waiting
+from eme_connector.web.app import create_app
+from tests.build import CERT, CI, GROUP, OTHER_CI
+from tests.build import threat as build_threat
+
+CHROMIUM = Path("/usr/bin/chromium")
+NODE_MODULES = Path(__file__).parents[2] / "eme_connector/web/assets/node_modules"
+CORPORA = Path(os.environ.get("EME_CORPORA", ""))
+PASSWORD = "correct horse battery"  # noqa: S105 - of a throw-away account
+_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+PEOPLE = {
+    "anna": (CI, "admin"),
+    "bob": (CI, "operator"),
+    "vera": (CI, "viewer"),
+    "olga": (OTHER_CI, "operator"),
+    "carl": (CERT, "operator"),
+}
+
+
+def absent(what: str) -> None:
+    """Leave a test out because *what* is missing; where all tests count, fail."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@dataclass
+class Site:
+    """A running sidecar and what tests do to it behind its back."""
+
+    eme: Eme
+    url: str
+    app: Any
+
+    def add(self, threat: Threat | None = None, *, viewers: tuple[str, ...] = (CI,),
+            raw: bytes = b"{}", **fields: Any) -> Threat:  # fmt: skip
+        at = round(self.eme.clock() * 1_000_000)
+        fresh = {"id": str(uuid4()), "received_at": at, "updated_at": at}
+        added = replace(threat, **fields) if threat else build_threat(**fresh | fields)
+        if "detection" not in fields or fields["detection"].iris_id == "12":
+            added = replace(added, detection=replace(added.detection, iris_id=added.id))
+        self.eme.store.transact(lambda tx: tx.add_threat(added, raw, viewers))
+        return added
+
+    def change(self, threat: Threat, **fields: Any) -> Threat:
+        at = round(self.eme.clock() * 1_000_000)
+        changed = replace(threat, sequence=threat.sequence + 1, updated_at=at, **fields)
+        self.eme.store.transact(lambda tx: tx.save_threat(changed, threat))
+        return changed
+
+    def client(self, name: str = "") -> FlaskClient:
+        """Return an HTTP client; with a *name*, of a person who is logged in."""
+        client = self.app.test_client()
+        if name:
+            form = {"name": name, "password": PASSWORD, "csrf_token": token_of(client)}
+            assert client.post("/login", data=form).status_code == 303
+        return client
+
+    def now(self, threat: Threat) -> Threat:
+        found = self.eme.store.find_visible_threat(threat.id, threat.organisation)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def eme(tmp_path: Path) -> Iterator[Eme]:
+    config = parse(_tree(), {}, base=tmp_path)
+    upgrade(config.store_url)
+    built = build(config)
+    built.store.transact(_open_accounts)
+    yield built
+    built.store.close()
+
+
+@pytest.fixture
+def site(eme: Eme) -> Iterator[Site]:
+    app = create_app(eme)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield Site(eme, f"http://127.0.0.1:{server.server_port}", app)
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        absent("chromium is missing: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def look(chromium: Browser, site: Site) -> Iterator[Any]:
+    """Open a logged-in page; every script error, refusal of the CSP or dialog fails the test."""
+    contexts, complaints = [], []
+
+    def open_page(name: str = "anna", path: str = "/threats", *, width: int = 1280,
+                  scheme: str = "light", scripts: bool = True) -> Page:  # fmt: skip
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            java_script_enabled=scripts,
+            base_url=site.url,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(5_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else 0)
+        if name:
+            jar = site.client(name)._cookies.values()
+            cookies = [{"name": one.key, "value": one.value, "url": site.url} for one in jar]
+            context.add_cookies(cookies)
+        page.goto(path)
+        return page
+
+    open_page.complaints = complaints
+    yield open_page
+    for context in contexts:
+        context.close()
+    # a refusal (4xx) is told to the console as well; what a page is for, tests ask themselves
+    assert [one for one in complaints if "the server responded with" not in one] == []
+
+
+def token_of(client: FlaskClient, path: str = "/login") -> str:
+    """Return the CSRF token of the first form on a page."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path).text)
+    assert found, f"no form on {path}"
+    return found[1]
+
+
+def waiting(*pairs: tuple[str | None, str]) -> Decision:
+    return Decision(waiting=tuple(Waiting(step, code, code) for step, code in pairs))
+
+
+def _open_accounts(tx: Any) -> None:
+    for name, (organisation, role) in PEOPLE.items():
+        tx.save_account(Account(f"account-{name}", name, organisation, role, _HASH, 1))
+
+
+def _tree() -> dict[str, Any]:
+    return {
+        "instance": {"organisation": CI, "data_dir": "data"},
+        "organisations": [
+            {"uuid": CI, "name": "CI-1", "sector": "transport", "location": "Athens, Greece",
+             "default_group": GROUP},
+            {"uuid": OTHER_CI, "name": "CI-2"},
+            {"uuid": CERT, "name": "CERT-1", "role": "cert"},
+        ],
+        "sharing_groups": [{"uuid": GROUP, "name": "Transport", "members": [CI, CERT]}],
+        "live": {"max_streams": 4},
+    }  # fmt: skip

@@ -1,0 +1,111 @@
+"""What came in a message can neither act nor mislead, in any view."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from eme_connector.domain.threat import Asset, Decision, Status
+from tests.build import CERT, CI, detection, playbook, step
+from tests.pages.conftest import CORPORA, absent, waiting
+
+MARKUP = [
+    "<script>window.pwned = 1</script>",
+    "<img src=x onerror='window.pwned = 1'>",
+    "<svg onload='window.pwned = 1'>",
+    "</title></textarea></select><script>window.pwned = 1</script>",
+    "'\" onmouseover=window.pwned=1 autofocus onfocus=window.pwned=1 x='",
+    "{{ 7 * 7 }}{% raw %}",
+    "javascript:window.pwned=1",
+    "<a data-hx-get='/stop' data-hx-trigger='load'>",
+]
+SPOKEN = """[...document.querySelectorAll("*")].map((one) =>
+    [one.title, one.ariaLabel, one.placeholder, one.alt].join()).join()"""
+BIDI = "Benign \u202egnissim\u202c update\u2066\u2069"
+
+
+def hostile(text):
+    acts = replace(step(1), id=text, action_text=text, action=None, actor=text,
+                   description=text, execution_api=text)  # fmt: skip
+    return detection(
+        name=text, summary=text, source=text, actor=text, threat=text, flags=(text,),
+        assets=(Asset(text, text, 4),), playbooks=(playbook(acts, name=text, created_by=text),),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_markup_is_inert_in_every_view(site, look, text):
+    threat = site.add(
+        detection=hostile(text),
+        decision=waiting((text, "unknown-action")),
+        raw=text.encode(),
+        viewers=(CI, CERT),
+    )
+    other = site.add(
+        detection=hostile(text),
+        decision=Decision(Status.DECLINED, text, threat.received_at, text),
+        viewers=(CI, CERT),
+    )
+    page = look("anna", "/threats")
+    for path in (f"/threats/{threat.id}", f"/threats/{threat.id}/data", f"/threats/{other.id}"):
+        page.goto(path)
+        assert page.evaluate("window.pwned === undefined")
+        assert text in page.locator("main").inner_text()
+    cert = look("carl", "/threats")
+
+    assert text in cert.locator("tbody").inner_text()
+    assert cert.evaluate("window.pwned === undefined")
+    assert page.locator("a[href*=javascript], a[href*=evil]").count() == 0
+
+
+def test_markup_is_inert_on_the_pages_that_refuse(site, look):
+    threat = site.add(detection=hostile(MARKUP[0]))
+    page = look("anna", f"/threats/{threat.id}")
+    site.change(threat, detection=hostile(MARKUP[1]))
+
+    page.click("[data-approve]")
+
+    assert "It changed since you read it" in page.inner_text("h1")
+    assert MARKUP[0] in page.inner_text("table")
+    assert page.evaluate("window.pwned === undefined")
+
+
+def test_bidi_controls_are_spelled_out(site, look):
+    threat = site.add(detection=hostile(BIDI), raw=BIDI.encode())
+    page = look("anna", "/threats")
+
+    for path in ("/threats", f"/threats/{threat.id}", f"/threats/{threat.id}/data"):
+        page.goto(path)
+        assert "\u202e" not in page.title() + page.inner_text("html") + page.evaluate(SPOKEN)
+        assert "⟨U+202E⟩gnissim⟨U+202C⟩" in page.inner_text("main")
+
+
+def test_addresses_from_messages_are_no_links(site, look):
+    acts = replace(step(1), execution_api="http://169.254.169.254/latest/meta-data")
+    threat = site.add(detection=detection(summary="see https://example.org", playbooks=(playbook(acts),)))
+    page = look("anna", f"/threats/{threat.id}")
+
+    assert "http://169.254.169.254/latest/meta-data" in page.inner_text("main")
+    outside = "[...document.links].filter((one) => one.origin !== location.origin).length"
+    assert page.evaluate(outside) == 0
+
+
+def corpus(folder):
+    return sorted((CORPORA / folder).glob("*.json")) if CORPORA.name else []
+
+
+def test_every_leaf_of_every_bundle_is_on_its_card_or_in_its_data(site, look):
+    if not corpus("iris"):
+        absent("the corpora are missing: set EME_CORPORA")
+
+
+def leaves(node):
+    if isinstance(node, dict):
+        for value in node.values():
+            yield from leaves(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from leaves(value)
+    else:
+        yield node
