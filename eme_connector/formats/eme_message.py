@@ -14,19 +14,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from eme_connector.domain.playbook import Playbook, Step
-from eme_connector.domain.threat import Asset, Detection, Threat
+from eme_connector.domain.threat import Threat
 from eme_connector.errors import Fault, InvalidMessage
 from eme_connector.formats import strict_json
 from eme_connector.formats.codec import dump_threat, load_threat
+from eme_connector.formats.disclosure import impersonal, without_assets
 from eme_connector.formats.eme_message_rules import check_threat
 
 VERSION = 1
 MAX_DEPTH = 32
 PEER_SIZE = 4
 """A message may be this many times the size of the bundle it carries: twice base64 and parsed."""
-HIDDEN = "[asset]"
-_LEAST_HIDDEN = 3
 _FIRST = b'{"version":1,"first":true,'
 # our own rendering puts these members first, so that nobody has to parse a megabyte for them
 _ID = re.compile(rb'^(\{"version":1,"first":(?:true|false),"id":")[0-9a-f-]{36}')
@@ -75,7 +73,7 @@ def render(
 
     The id is put in when it leaves (`with_id`): it is the key of a delivery still to be made.
     """
-    told = replace(_impersonal(threat), recipients=(), group_sent=False)
+    told = replace(impersonal(threat), recipients=(), group_sent=False)
     head = {
         "version": VERSION,
         "first": first,
@@ -103,7 +101,7 @@ def parse(content: bytes, *, max_bytes: int, max_steps: int) -> Message:
     faults = list(_head_faults(document))
     if faults:
         raise InvalidMessage(faults)
-    threat = load_threat(json.dumps(document["threat"]))
+    threat = _threat(document["threat"])
     message = Message(
         id=document["id"],
         origin=document["origin"],
@@ -166,77 +164,12 @@ def parse_receipt(content: bytes) -> StoredReceipt:
     return StoredReceipt(str(message), str(threat), int(str(sequence)), str(stored))
 
 
-def without_assets(threat: Threat) -> Threat:
-    """Return *threat* without what names an asset: addresses, devices, actors, step texts.
-
-    What we know by its field is left out; where free text repeats a name it is hidden there.
-    """
-    detection = threat.detection
-    names = _asset_names(detection)
-    playbooks = tuple(_playbook_without(one, names) for one in detection.playbooks)
-    decision = replace(
-        threat.decision,
-        reason=_hide(threat.decision.reason, names),
-        waiting=tuple(
-            replace(one, detail=_hide(one.detail, names)) for one in threat.decision.waiting
-        ),
-    )
-    closed = threat.resolution
-    return replace(
-        threat,
-        detection=replace(
-            detection,
-            name=_hide(detection.name, names),
-            threat=_hide(detection.threat, names),
-            summary=_hide(detection.summary, names),
-            source=_hide(detection.source, names),
-            actor=_hide(detection.actor, names),
-            assets=tuple(Asset(criticality=one.criticality) for one in detection.assets),
-            playbooks=playbooks,
-            extra="",
-        ),
-        decision=decision,
-        resolution=closed and replace(closed, reason=_hide(closed.reason, names)),
-    )
-
-
-def _playbook_without(playbook: Playbook, names: list[str]) -> Playbook:
-    return replace(
-        playbook,
-        name=_hide(playbook.name, names),
-        created_by=_hide(playbook.created_by, names),
-        asset="",
-        steps=tuple(_step_without(step, names) for step in playbook.steps),
-    )
-
-
-def _step_without(step: Step, names: list[str]) -> Step:
-    text = _hide(step.action_text, names)
-    return replace(step, action_text=text, actor="", description="", execution_api="")
-
-
-def _asset_names(detection: Detection) -> list[str]:
-    found = {name for asset in detection.assets for name in (asset.address, asset.device)}
-    found |= {step.actor for step in detection.steps}
-    found |= {playbook.asset for playbook in detection.playbooks}
-    # the longest first, so that no name is left standing inside another
-    return sorted((one for one in found if len(one) >= _LEAST_HIDDEN), key=len, reverse=True)
-
-
-def _hide(text: str, names: list[str]) -> str:
-    for name in names:
-        text = text.replace(name, HIDDEN)
-    return text
-
-
-def _impersonal(threat: Threat) -> Threat:
-    """Account names are nobody's business outside: a person is `person`."""
-    decision, closed = threat.decision, threat.resolution
-    if decision.by and not decision.by_policy:
-        decision = replace(decision, by="person")
-    if closed and not closed.by.startswith("orchestrator:"):
-        closed = replace(closed, by="person")
-    return replace(threat, decision=decision, resolution=closed)
+def _threat(document: dict[str, Any]) -> Threat:
+    try:
+        return load_threat(json.dumps(document))
+    except InvalidMessage as exc:
+        faults = [Fault(f"/threat{one.pointer}", one.detail) for one in exc.faults]
+        raise InvalidMessage(faults) from exc
 
 
 def _head_faults(document: dict[str, Any]) -> list[Fault]:

@@ -1,0 +1,84 @@
+"""What is left out of a threat before it leaves: names of people, and of assets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from eme_connector.domain.playbook import Playbook, Step
+from eme_connector.domain.threat import Asset, Detection, Threat
+
+HIDDEN = "[asset]"
+_LEAST_HIDDEN = 3
+
+
+def without_assets(threat: Threat) -> Threat:
+    """Return *threat* without what names an asset: addresses, devices, actors, step texts.
+
+    What we know by its field is left out; where free text repeats a name it is hidden there.
+    """
+    detection = threat.detection
+    names = _asset_names(detection)
+    playbooks = tuple(_playbook_without(one, names) for one in detection.playbooks)
+    decision = replace(
+        threat.decision,
+        reason=_hide(threat.decision.reason, names),
+        waiting=tuple(
+            replace(one, detail=_hide(one.detail, names)) for one in threat.decision.waiting
+        ),
+    )
+    closed = threat.resolution
+    return replace(
+        threat,
+        detection=replace(
+            detection,
+            name=_hide(detection.name, names),
+            threat=_hide(detection.threat, names),
+            summary=_hide(detection.summary, names),
+            source=_hide(detection.source, names),
+            actor=_hide(detection.actor, names),
+            assets=tuple(Asset(criticality=one.criticality) for one in detection.assets),
+            playbooks=playbooks,
+            extra="",
+        ),
+        decision=decision,
+        resolution=closed and replace(closed, reason=_hide(closed.reason, names)),
+    )
+
+
+def _playbook_without(playbook: Playbook, names: list[str]) -> Playbook:
+    return replace(
+        playbook,
+        name=_hide(playbook.name, names),
+        created_by=_hide(playbook.created_by, names),
+        asset="",
+        steps=tuple(_step_without(step, names) for step in playbook.steps),
+    )
+
+
+def _step_without(step: Step, names: list[str]) -> Step:
+    text = _hide(step.action_text, names)
+    return replace(step, action_text=text, actor="", description="", execution_api="")
+
+
+def _asset_names(detection: Detection) -> list[str]:
+    found = {name for asset in detection.assets for name in (asset.address, asset.device)}
+    found |= {step.actor for step in detection.steps}
+    found |= {playbook.asset for playbook in detection.playbooks}
+    # the longest first, so that no name is left standing inside another
+    return sorted((one for one in found if len(one) >= _LEAST_HIDDEN), key=len, reverse=True)
+
+
+def _hide(text: str, names: list[str]) -> str:
+    for name in names:
+        text = text.replace(name, HIDDEN)
+    return text
+
+
+def impersonal(threat: Threat) -> Threat:
+    """Account names are nobody's business outside: a person is `person`."""
+    decision, closed = threat.decision, threat.resolution
+    if decision.by and not decision.by_policy:
+        decision = replace(decision, by="person")
+    if closed and not closed.by.startswith("orchestrator:"):
+        closed = replace(closed, by="person")
+    return replace(threat, decision=decision, resolution=closed)
