@@ -27,6 +27,7 @@ class Eme:
     topology: Topology
     signer: Signer
     clock: Clock
+    cookie_secret: str = ""
 
     @property
     def organisation(self) -> Organisation:
@@ -55,6 +56,7 @@ def build(
     clock: Clock = time.time,
 ) -> Eme:
     """Return the system that *config* describes; given parts take the place of real ones."""
+    from eme_connector.adapters.cookie import load_secret
     from eme_connector.adapters.database import open_store
     from eme_connector.adapters.keys import load_signer
 
@@ -64,6 +66,7 @@ def build(
         topology=topology(config),
         signer=signer or load_signer(config.instance.data_dir, config.instance.organisation),
         clock=clock,
+        cookie_secret=load_secret(config.instance.data_dir),
     )
 
 

@@ -66,7 +66,7 @@ class DatabaseStore(DatabaseReads):
                 self._committed,
             )
         else:
-            self._pool = create_engine(url, pool_size=20, pool_pre_ping=True)
+            self._pool = create_engine(url, pool_size=20, pool_pre_ping=True, hide_parameters=True)
         self._follower = KeywordFollower(self.follow_keywords)
         self._follower.start()
 
@@ -182,8 +182,8 @@ def read_version(engine: Engine) -> str | None:
 
 def _reader(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_size=20, pool_pre_ping=True)
-    engine = create_engine(url, pool_size=20, max_overflow=300)
+        return create_engine(url, pool_size=20, pool_pre_ping=True, hide_parameters=True)
+    engine = create_engine(url, pool_size=20, max_overflow=300, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _read_only(connection: Any, _: object) -> None:

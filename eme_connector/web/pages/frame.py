@@ -14,10 +14,12 @@ from markupsafe import Markup
 
 from eme_connector.domain.rights import Right
 from eme_connector.domain.sharing import Organisation
+from eme_connector.errors import StoreUnavailable
 from eme_connector.web.pages import assets, moments, text, words
 from eme_connector.web.pages.reader import Reader, find_reader
-from eme_connector.web.pages.system import running
+from eme_connector.web.app_state import eme as running
 
+MAX_FORM = 400_000
 blueprint = Blueprint("pages", __name__, template_folder="../../templates")
 blueprint.after_app_request(assets.cache_for_ever)
 
@@ -56,12 +58,22 @@ def _furnish(state: BlueprintSetupState) -> None:
         foreign=text.foreign, inert=text.inert, short_id=text.short_id
     )
     environment.globals.update(_globals())
+    # before anything else of a form is read: its CSRF token is in the body
+    state.app.before_request_funcs.setdefault(None, []).insert(0, _bound_form)
 
 
-@blueprint.context_processor
+def _bound_form() -> None:
+    if request.blueprint == "pages":
+        request.max_content_length = MAX_FORM
+
+
+@blueprint.app_context_processor
 def _frame() -> dict[str, Any]:
-    reader = find_reader()
-    return {"frame": _frame_of(reader) if reader else _empty_frame()}
+    try:
+        reader = find_reader()
+        return {"frame": _frame_of(reader) if reader else _empty_frame()}
+    except StoreUnavailable:
+        return {"frame": _empty_frame()}  # so that the page can say so
 
 
 def _globals() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from markupsafe import Markup
 
-from eme_connector.web.pages.system import running
+from eme_connector.web.app_state import eme as running
 
 Moment = int | float | str | datetime
 COOKIE = "zone"

@@ -14,7 +14,7 @@ from eme_connector.errors import NotAuthenticated
 from eme_connector.usecases.accounts import caller_of
 from eme_connector.usecases.browse import organisation_of
 from eme_connector.web.auth import current_account, current_caller
-from eme_connector.web.pages.system import running
+from eme_connector.web.app_state import eme as running
 from eme_connector.web.sessions import ACCOUNT
 
 

@@ -1,0 +1,137 @@
+"""Who is calling: a bearer token, or a person's session."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from flask import Flask, current_app, g, request, session
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_wtf.csrf import CSRFProtect
+from limits import RateLimitItemPerMinute
+
+from eme_connector.bootstrap import Eme
+from eme_connector.domain.accounts import Account
+from eme_connector.domain.rights import Caller, Right
+from eme_connector.errors import NotAuthenticated, TooManyRequests
+from eme_connector.usecases import accounts
+from eme_connector.web.sessions import ACCOUNT, StoreSessions
+
+COOKIE = "eme_session"
+csrf = CSRFProtect()
+
+
+def install(app: Flask, eme: Eme) -> None:
+    """Give *app* sessions, CSRF protection and the limit on logins."""
+    hours = eme.config.sessions.hours
+    app.config.update(
+        SESSION_COOKIE_NAME=COOKIE,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=eme.config.public_url.startswith("https://"),
+        SESSION_REFRESH_EACH_REQUEST=False,
+        PERMANENT_SESSION_LIFETIME=hours * 3600,
+        WTF_CSRF_CHECK_DEFAULT=False,
+        WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_SSL_STRICT=False,
+        SECRET_KEY=eme.signer.fingerprint + eme.cookie_secret,
+    )
+    app.session_interface = StoreSessions(app, eme.store, eme.clock)
+    csrf.init_app(app)
+    limiter = Limiter(get_remote_address, app=app, storage_uri="memory://", default_limits=[])
+    app.extensions["eme-limiter"] = limiter
+    app.before_request(_check_csrf)
+
+
+def current_caller() -> Caller:
+    """Return who calls this request.
+
+    Raises:
+        NotAuthenticated
+    """
+    if "caller" not in g:
+        g.caller = _find_caller()
+    return cast("Caller", g.caller)
+
+
+def current_account() -> Account | None:
+    """Return the account behind the session, or None for a token or nobody."""
+    if "account" not in g:
+        g.account = _find_account()
+    return cast("Account | None", g.account)
+
+
+def need(right: Right) -> Caller:
+    """Return the caller, who has *right*.
+
+    Raises:
+        NotAuthenticated, NotAllowed
+    """
+    caller = current_caller()
+    caller.need(right)
+    return caller
+
+
+def log_in(name: str, password: str) -> Account:
+    """Check name and password and begin a session with a fresh id.
+
+    Raises:
+        NotAuthenticated, TooManyRequests
+    """
+    eme = _eme()
+    _count_try(eme, get_remote_address(), name.lower()[:64])
+    account = accounts.prove_password(name, password, store=eme.store)
+    session.clear()
+    session[ACCOUNT] = account.id
+    cast("StoreSessions", current_app.session_interface).regenerate(session)
+    g.account, g.caller = account, accounts.caller_of(account)
+    return account
+
+
+def log_out() -> None:
+    """End the session; its cookie is of no more use."""
+    session.clear()
+    session.pop("_permanent", None)
+    g.pop("account", None)
+    g.pop("caller", None)
+
+
+def _find_caller() -> Caller:
+    eme = _eme()
+    header = request.headers.get("Authorization")
+    if header is not None:
+        scheme, _, text = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise NotAuthenticated("send a bearer token")
+        return accounts.prove_token(text.strip(), store=eme.store, now=eme.clock())
+    account = current_account()
+    if account is None:
+        raise NotAuthenticated("send a bearer token, or log in")
+    return accounts.caller_of(account)
+
+
+def _find_account() -> Account | None:
+    if COOKIE not in request.cookies or "Authorization" in request.headers:
+        return None
+    known = session.get(ACCOUNT)
+    account = _eme().store.find_account_by_id(known) if known else None
+    return None if account is None or account.disabled else account
+
+
+def _count_try(eme: Eme, *keys: str) -> None:
+    limiter: Limiter = current_app.extensions["eme-limiter"]
+    limit = RateLimitItemPerMinute(eme.config.limits.logins_per_minute)
+    if not all([limiter.limiter.hit(limit, "login", key) for key in keys]):
+        raise TooManyRequests("too many tries to log in; wait a minute")
+
+
+def _check_csrf() -> None:
+    # a bearer token is not sent by a browser on its own, a cookie is
+    if COOKIE in request.cookies and "Authorization" not in request.headers:
+        csrf.protect()
+    elif request.method == "POST" and request.blueprint == "pages":
+        csrf.protect()
+
+
+def _eme() -> Eme:
+    return cast("Eme", current_app.extensions["eme"])

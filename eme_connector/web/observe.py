@@ -1,0 +1,106 @@
+"""Logs and metrics: ids, states, numbers; never content."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+import structlog
+from flask import Flask, Response, g, request
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from eme_connector.bootstrap import Eme
+from eme_connector.config import Log
+from eme_connector.domain.delivery import State
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_log = structlog.get_logger("eme.web")
+
+
+def set_up_logs(config: Log) -> None:
+    """Write structured logs to standard error as *config* says."""
+    level = getattr(logging, config.level.upper())
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if config.format == "json"
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # the library's own formatter shows local variables, and secrets among them
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+class Metrics:
+    """The counters of one application."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "eme_requests_total", "Requests", ["endpoint", "status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "eme_request_seconds", "Time to answer", ["endpoint"], buckets=_BUCKETS,
+            registry=self.registry,
+        )  # fmt: skip
+        self.threats = Counter(
+            "eme_threats_received_total", "Detections taken in", ["kind", "decided"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.decisions = Counter(
+            "eme_decisions_total", "Decisions of people", ["status"], registry=self.registry
+        )
+        self.deliveries = Gauge(
+            "eme_deliveries", "Deliveries by lane and state", ["lane", "state"],
+            registry=self.registry,
+        )  # fmt: skip
+
+    def render(self, counts: dict[tuple[str, State], int]) -> Response:
+        """Return the exposition, with the deliveries as they stand now."""
+        self.deliveries.clear()
+        for (lane, state), number in counts.items():
+            self.deliveries.labels(lane, str(state)).set(number)
+        return Response(generate_latest(self.registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def install(app: Flask, eme: Eme) -> Metrics:
+    """Log and count every request of *app*."""
+    metrics = Metrics()
+    app.extensions["eme-metrics"] = metrics
+
+    @app.before_request
+    def _begin() -> None:
+        g.began = time.perf_counter()
+
+    @app.after_request
+    def _end(response: Response) -> Response:
+        seconds = time.perf_counter() - g.get("began", time.perf_counter())
+        endpoint = request.endpoint or "none"
+        metrics.requests.labels(endpoint, str(response.status_code)).inc()
+        metrics.seconds.labels(endpoint).observe(seconds)
+        if eme.config.log.level in ("debug", "info"):
+            caller = g.get("caller")
+            _log.info(
+                "request",
+                method=request.method,
+                endpoint=endpoint,
+                status=response.status_code,
+                ms=round(seconds * 1000, 1),
+                caller=caller.id if caller else None,
+            )
+        return response
+
+    return metrics

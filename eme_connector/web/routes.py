@@ -1,0 +1,119 @@
+"""Declare operations: each names its right, so that a table of all of them can be tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, ConfigDict
+
+from eme_connector.domain.rights import Right
+from eme_connector.web.auth import need
+
+View = TypeVar("View", bound=Callable[..., Any])
+BASE = "/api/v1"
+BEARER: list[dict[str, list[str]]] = [{"bearer": []}, {"session": []}]
+PUBLIC = "public"
+SIGNED = "signed"
+
+
+class Form(BaseModel):
+    """A form of our own: strict, unknown members refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Shape(BaseModel):
+    """An answer of ours."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    model_config = ConfigDict(extra="allow")
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation: who may call it, and what its document has to say besides."""
+
+    id: str
+    method: str
+    path: str
+    right: Right | Literal["public", "signed"]
+    query: frozenset[str] = frozenset()
+    raw: str = ""
+    conditional: bool = False
+    statuses: tuple[int, ...] = field(default=())
+
+
+OPERATIONS: dict[str, Operation] = {}
+
+
+def api(name: str, description: str) -> APIBlueprint:
+    """Return a blueprint below the base path with a tag of its own."""
+    tag = Tag(name=name, description=description)
+    return APIBlueprint(
+        name, __name__, url_prefix=BASE, abp_tags=[tag], abp_responses={"default": Problem}
+    )
+
+
+def operation(
+    blueprint: APIBlueprint,
+    method: Literal["get", "post", "put", "patch", "delete"],
+    path: str,
+    *,
+    id: str,
+    right: Right | Literal["public", "signed"],
+    answers: dict[int, type[BaseModel] | dict[str, Any] | None],
+    query: type[BaseModel] | None = None,
+    raw: str = "",
+    conditional: bool = False,
+) -> Callable[[View], View]:
+    """Register a view under its operation *id*; *right* is checked before it runs.
+
+    *raw* names the example in `documentation` for a body that the view reads itself;
+    *conditional* says that If-Match is needed.
+    """
+
+    def decorate(view: View) -> View:
+        endpoint = f"{blueprint.name}.{view.__name__}"
+        OPERATIONS[endpoint] = Operation(
+            id=id,
+            method=method.upper(),
+            path=BASE + path,
+            right=right,
+            query=frozenset(query.model_fields) if query else frozenset(),
+            raw=raw,
+            conditional=conditional,
+            statuses=tuple(answers),
+        )
+        register = getattr(blueprint, method)
+        register(
+            path,
+            operation_id=id,
+            responses=answers,
+            security=[] if right in (PUBLIC, SIGNED) else BEARER,
+        )(view)
+        return view
+
+    return decorate
+
+
+def check(endpoint: str | None) -> None:
+    """Make sure that the caller has the right of *endpoint*.
+
+    Raises:
+        NotAuthenticated, NotAllowed
+    """
+    found = OPERATIONS.get(endpoint or "")
+    if found is not None and isinstance(found.right, Right):
+        need(found.right)

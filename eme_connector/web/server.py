@@ -1,0 +1,67 @@
+"""Serve with gunicorn: one worker on SQLite, a thread for every stream beside those for work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from eme_connector.config import Config
+
+
+def serve(config: Config) -> None:
+    """Serve until a signal says stop; the database must have our schema already."""
+    _Server(config).run()
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        super().__init__()
+
+    def load_config(self) -> None:
+        serve = self._config.serve
+        settings: dict[str, Any] = {
+            "bind": f"{serve.host}:{serve.port}",
+            "workers": serve.workers,
+            "worker_class": "gthread",
+            "threads": serve.threads + self._config.live.max_streams,
+            "keepalive": 30,
+            "timeout": 60,
+            "graceful_timeout": 10,
+            "limit_request_line": 4094,
+            "limit_request_fields": 60,
+            "proc_name": "eme",
+            "loglevel": "warning",
+            "control_socket_disable": True,
+            "forwarded_allow_ips": "*" if serve.behind_proxy else "127.0.0.1",
+            "post_worker_init": _start,
+            "worker_exit": _stop,
+        }
+        for name, value in settings.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        from eme_connector.bootstrap import build
+        from eme_connector.web.app import create_app
+        from eme_connector.web.observe import set_up_logs
+
+        set_up_logs(self._config.log)
+        return create_app(build(self._config))
+
+
+def _start(worker: Any) -> None:
+    """Begin to deliver: in the process that owns the store."""
+    from eme_connector.usecases.work import Worker
+
+    eme = worker.wsgi.extensions["eme"]
+    eme.store.void_leases()
+    worker.eme_worker = Worker(eme)
+    worker.eme_worker.start()
+
+
+def _stop(_: Any, worker: Any) -> None:
+    if found := getattr(worker, "eme_worker", None):
+        found.stop()
+        worker.wsgi.extensions["eme"].store.close()
