@@ -96,13 +96,14 @@ class Worker:
         while not self._stopping.is_set():
             self._wake.wait(pause)
             self._wake.clear()
+            began = time.monotonic()
             try:
                 pause = self._look()
             except Exception as exc:
                 log.error("looking_for_work_failed", error=type(exc).__name__)
                 pause = POLL_S
-            # many commits make one look
-            self._stopping.wait(LEAST_POLL_S)
+            # many commits make one look, and looking takes a tenth of the time at most
+            self._stopping.wait(max(LEAST_POLL_S, 9 * (time.monotonic() - began)))
 
     def _look(self) -> float:
         """Poke every lane that has something due; return how long to wait at most."""

@@ -1,0 +1,75 @@
+"""Fixtures for every test: servers of our own, the corpora, a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.servers.postgres import Postgres, PostgresMissing
+
+ROOT = Path(__file__).parent.parent
+IN_CI = bool(os.environ.get("CI"))
+
+settings.register_profile("short", max_examples=60, deadline=None, derandomize=IN_CI)
+settings.register_profile("long", max_examples=2_000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
+
+
+def left_out(reason: str) -> None:
+    """Skip with a reason; in CI a missing server or browser is a failure."""
+    if IN_CI:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def find_free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def free_port():
+    """Return how to find a port that is free now."""
+    return find_free_port
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    try:
+        server = Postgres(find_free_port())
+    except PostgresMissing:
+        left_out("PostgreSQL is not installed: apt-get install postgresql")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_database(postgres: Postgres) -> str:
+    """Return the URL of a fresh empty PostgreSQL database."""
+    return postgres.create_database()
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """Return the folder of real bundles; where it is not, say so."""
+    folder = Path(os.environ.get("EME_CORPORA", ROOT.parent / "shared" / "corpora"))
+    if not folder.is_dir():
+        pytest.skip("the corpora are not on this machine (EME_CORPORA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        left_out("Chromium is not installed: apt-get install chromium")
+    return str(found)
