@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ import pytest
 from argon2 import PasswordHasher
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, sync_playwright
-from werkzeug.serving import make_server
+from werkzeug.serving import BaseWSGIServer, make_server
 
 from eme_connector.adapters.database import upgrade
 from eme_connector.bootstrap import Eme, build
@@ -52,8 +53,23 @@ class Site:
     """A running sidecar and what tests do to it behind its back."""
 
     eme: Eme
-    url: str
     app: Any
+    _server: BaseWSGIServer | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is reached; served from the first time that somebody asks."""
+        if self._server is None:
+            self._server = make_server("127.0.0.1", 0, self.app, threaded=True)
+            self._server.daemon_threads = True
+            serve = self._server.serve_forever
+            threading.Thread(target=serve, args=(0.02,), daemon=True).start()
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
 
     def add(self, threat: Threat | None = None, *, viewers: tuple[str, ...] = (CI,),
             raw: bytes = b"{}", **fields: Any) -> Threat:  # fmt: skip
@@ -85,26 +101,31 @@ class Site:
         return found
 
 
-@pytest.fixture
-def eme(tmp_path: Path) -> Iterator[Eme]:
-    config = parse(_tree(), {}, base=tmp_path)
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a data folder with keys, a database and accounts once; tests copy it."""
+    base = tmp_path_factory.mktemp("prepared")
+    config = parse(_tree(), {}, base=base)
     upgrade(config.store_url)
     built = build(config)
     built.store.transact(_open_accounts)
+    built.store.close()
+    return base
+
+
+@pytest.fixture
+def eme(tmp_path: Path, prepared: Path) -> Iterator[Eme]:
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    built = build(parse(_tree(), {}, base=tmp_path))
     yield built
     built.store.close()
 
 
 @pytest.fixture
 def site(eme: Eme) -> Iterator[Site]:
-    app = create_app(eme)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield Site(eme, f"http://127.0.0.1:{server.server_port}", app)
-    server.shutdown()
-    thread.join()
+    running = Site(eme, create_app(eme))
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="session")

@@ -144,4 +144,4 @@ def _raw(found: Threat, who: Reader) -> bytes | None:
 
 
 def _stix(found: Threat) -> str:
-    return url_for("pages.threat_data", threat_id=found.id)
+    return url_for("ci.read_stix", threat_id=found.id)

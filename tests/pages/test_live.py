@@ -1,0 +1,210 @@
+"""An open page stays true, quickly and without jumping."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from eme_connector.domain.threat import Decision, Execution, Status
+from eme_connector.usecases.accounts import caller_of, disable_account
+from eme_connector.web.pages import live
+from eme_connector.web.pages.hub import Hub
+from tests.build import CERT, CI
+from tests.pages.conftest import token_of, waiting
+
+APPROVED = {"status": Status.APPROVED, "by": "anna", "steps": ("1", "2")}
+
+
+def approved(at):
+    return Decision(at=at, **APPROVED)
+
+
+@pytest.fixture
+def threat(site):
+    site.add(viewers=(CI, CERT))
+    return site.add(decision=waiting(("2", "not-automatic")), viewers=(CI, CERT))
+
+
+def test_a_status_changes_where_it_stands_within_a_second(site, look, threat):
+    page = look("carl", "/threats")
+    cell = page.locator(f"[data-live='status:{threat.id}']")
+    assert "Waiting for CI-1" in cell.inner_text()
+    before = cell.bounding_box()
+
+    decided = site.change(threat, decision=approved(threat.received_at))
+    expect(cell).to_contain_text("Approved by anna", timeout=1_000)
+    site.change(decided, execution=Execution.ONGOING)
+    expect(cell).to_contain_text("Running", timeout=1_000)
+
+    after = cell.bounding_box()
+    assert (before["x"], before["y"]) == (after["x"], after["y"])
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_news_announce_themselves_and_move_nothing(site, look, threat, width):
+    page = look("carl", "/threats", width=width)
+    row = page.locator(f"[data-threat='{threat.id}']").bounding_box()
+
+    site.add(viewers=(CI, CERT))
+    page.wait_for_selector("text=1 new — show", timeout=2_000)
+    site.add(viewers=(CI, CERT))
+    page.wait_for_selector("text=2 new — show", timeout=3_000)
+
+    assert page.locator("tbody tr").count() == 2
+    assert page.locator(f"[data-threat='{threat.id}']").bounding_box() == row
+    page.click("text=2 new — show")
+    assert page.locator("tbody tr").count() == 4
+
+
+def test_what_others_may_not_see_is_not_told(site, look, threat):
+    page = look("carl", "/threats")
+
+    site.add(viewers=(CI,))
+    site.add(viewers=(CI, CERT))
+
+    page.wait_for_selector("text=1 new — show", timeout=2_000)
+
+
+def test_an_open_card_says_that_it_changed(site, look, threat):
+    page = look("bob", f"/threats/{threat.id}")
+
+    site.change(threat, decision=approved(threat.received_at))
+
+    page.click("text=This threat has changed")
+    assert page.locator("[data-decide]").count() == 0
+    assert "Approved by anna" in page.inner_text("main")
+
+
+def test_what_waited_is_answered_in_the_queue(site, look, threat):
+    page = look("bob", "/threats")
+
+    site.change(threat, decision=approved(threat.received_at))
+
+    page.wait_for_selector(f"[data-live='act:{threat.id}'] >> text=Read what happened", timeout=1_000)
+    assert page.locator(f"[data-live='act:{threat.id}'] form").count() == 0
+
+
+def test_a_page_without_a_stream_asks(site, look, threat):
+    site.app.extensions["eme-live"] = Hub(0)
+    page = look("carl", "")
+
+    with page.expect_request("**/live/changes*"):
+        page.goto("/threats")
+
+
+def test_a_stream_goes_on_from_the_last_event(site, threat):
+    first = read(site, "carl", until=1, after=0)[0]
+
+    site.change(threat, decision=approved(threat.received_at))
+    (again,) = read(site, "carl", until=1, after=first["id"])
+
+    assert again["threat"] == threat.id
+    assert again["status"] == "approved"
+    assert set(again) == {"id", "threat", "event", "status", "execution", "at"}
+
+
+def test_only_as_many_streams_as_configured(site, threat):
+    open_streams = [connect(site, "carl", 10_000) for _ in range(4)]
+
+    refused = connect(site, "carl", 10_000)
+    asked = json.loads(site.client("carl").get("/live/changes?after=0").data)
+
+    assert refused[1].status == 503
+    assert asked["room"] is False
+    assert len(asked["changes"]) == 2
+    for connection, answer in open_streams:
+        assert answer.status == 200
+        connection.close()
+
+
+@pytest.mark.parametrize("way", ["logged out", "disabled"])
+def test_a_stream_ends_with_the_session(site, threat, monkeypatch, way):
+    monkeypatch.setattr(live, "RECHECK_S", 0.2)
+    client = site.client("carl")
+    connection, answer = connect(site, client, 10_000)
+
+    if way == "logged out":
+        client.post("/logout", data={"csrf_token": token_of(client, "/threats")})
+    else:
+        anna = caller_of(site.eme.store.find_account("anna"))
+        disable_account("carl", caller=anna, store=site.eme.store, now=site.eme.clock())
+    began = time.monotonic()
+    rest = answer.read().decode()
+
+    assert rest.endswith("event: out\ndata: {}\n\n")
+    assert time.monotonic() - began < 2
+    connection.close()
+
+
+def test_rights_are_asked_for_within_five_seconds():
+    assert live.RECHECK_S + live.GATHER_S < 5
+
+
+def test_nobody_is_told_nothing(site):
+    assert site.client().get("/live").status_code in (302, 401)
+    assert site.client().get("/live/changes", headers={"Sec-Fetch-Dest": "empty"}).status_code == 401
+
+
+def test_a_quiet_stream_says_that_it_is_there(monkeypatch):
+    monkeypatch.setattr(live, "HEARTBEAT_S", 0.0)
+    monkeypatch.setattr(live, "RECHECK_S", 0.0)
+    events = live.stream(_Quiet(), Hub(1), lambda: CI, 0)
+
+    assert [next(events), next(events)] == ["retry: 2000\n\n", ": still here\n\n"]
+
+
+def test_more_than_can_be_told_is_said_at_once(monkeypatch):
+    monkeypatch.setattr(live, "GATHER_S", 0.0)
+    events = live.stream(_Busy(), Hub(1), lambda: CI, 0)
+    next(events)
+
+    assert next(events) == "id: 9000\nevent: reset\ndata: {}\n\n"
+
+
+def test_a_change_wakes_a_waiting_stream():
+    hub = Hub(1)
+    threading.Timer(0.05, hub.wake, [frozenset({"change"})]).start()
+    began = time.monotonic()
+
+    hub.wait(hub.turn, 5)
+
+    assert time.monotonic() - began < 1
+
+
+class _Quiet:
+    def changes(self, viewer, after, limit):
+        return ()
+
+
+class _Busy:
+    def changes(self, viewer, after, limit):
+        return (None,) * limit
+
+    def last_change(self):
+        return 9000
+
+
+def connect(site, who, after):
+    client = site.client(who) if isinstance(who, str) else who
+    cookie = "; ".join(f"{one.key}={one.value}" for one in client._cookies.values())
+    connection = http.client.HTTPConnection(urlsplit(site.url).netloc, timeout=8)
+    connection.request("GET", "/live", headers={"Cookie": cookie, "Last-Event-ID": str(after)})
+    return connection, connection.getresponse()
+
+
+def read(site, who, *, until, after):
+    connection, answer = connect(site, who, after)
+    found = []
+    while len(found) < until:
+        line = answer.readline().decode()
+        if line.startswith("data:"):
+            found.append(json.loads(line[5:]))
+    connection.close()
+    return found
+
