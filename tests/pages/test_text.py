@@ -32,7 +32,7 @@ def test_what_cannot_be_seen_is_spelled_out(char):
     assert inert(char) == f"⟨U+{ord(char):04X}⟩"
 
 
-@pytest.mark.parametrize("text", ["Επίθεση brute force", "naïve", "日本語", "a\nb\tc", "ملف", "–«»"])
+@pytest.mark.parametrize("text", ["Επίθεση force", "naïve", "日本語", "a\nb\tc", "ملف", "–«»"])
 def test_what_can_be_seen_stays_as_it_is(text):
     assert inert(text) == text
     assert foreign(text) == f"<bdi>{text}</bdi>"

@@ -27,7 +27,7 @@ def scripts() -> list[str]:
 
 def asset(name: str) -> str:
     """Return the address of a file under static/, which changes with its content."""
-    return _static(name, v=_mark(name))
+    return f"{_static(name)}?v={_mark(name)}"
 
 
 @cache
@@ -50,8 +50,8 @@ def cache_for_ever(response: Response) -> Response:
     return response
 
 
-def _static(name: str, **query: str) -> str:
-    return url_for("static", filename=name, **query)
+def _static(name: str) -> str:
+    return url_for("static", filename=name)
 
 
 @cache

@@ -15,9 +15,9 @@ from markupsafe import Markup
 from eme_connector.domain.rights import Right
 from eme_connector.domain.sharing import Organisation
 from eme_connector.errors import StoreUnavailable
+from eme_connector.web.app_state import eme as running
 from eme_connector.web.pages import assets, moments, text, words
 from eme_connector.web.pages.reader import Reader, find_reader
-from eme_connector.web.app_state import eme as running
 
 MAX_FORM = 400_000
 blueprint = Blueprint("pages", __name__, template_folder="../../templates")
@@ -54,9 +54,7 @@ class Frame:
 def _furnish(state: BlueprintSetupState) -> None:
     environment = state.app.jinja_env
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.filters.update(
-        foreign=text.foreign, inert=text.inert, short_id=text.short_id
-    )
+    environment.filters.update(foreign=text.foreign, inert=text.inert, short_id=text.short_id)
     environment.globals.update(_globals())
     # before anything else of a form is read: its CSRF token is in the body
     state.app.before_request_funcs.setdefault(None, []).insert(0, _bound_form)
@@ -96,7 +94,8 @@ def _globals() -> dict[str, Any]:
 
 def csrf_field() -> Markup:
     """Return the hidden field without which no form of ours is taken."""
-    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(generate_csrf())
+    token = generate_csrf()  # type: ignore[no-untyped-call]
+    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(token)
 
 
 def _empty_frame() -> Frame:

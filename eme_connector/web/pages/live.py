@@ -53,9 +53,7 @@ def live_changes() -> Response:
     return response
 
 
-def stream(
-    store: Store, hub: Hub, viewer: Callable[[], str | None], after: int
-) -> Iterator[str]:
+def stream(store: Store, hub: Hub, viewer: Callable[[], str | None], after: int) -> Iterator[str]:
     """Yield events; *viewer* is asked before each batch and ends the stream with None."""
     beat = time.monotonic()
     yield f"retry: {RETRY_MS}\n\n"

@@ -110,9 +110,7 @@ def span(gap: timedelta) -> str:
 def when(value: Moment, words: str) -> Markup:
     """Return a time element that says *words* and carries the exact time."""
     exact = moment(value).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        exact, absolute(value), words
-    )
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, absolute(value), words)
 
 
 def day_start(text: str) -> int | None:

@@ -13,8 +13,8 @@ from eme_connector.domain.threat import Status, Threat
 from eme_connector.errors import NotAuthenticated
 from eme_connector.usecases.accounts import caller_of
 from eme_connector.usecases.browse import organisation_of
-from eme_connector.web.auth import current_account, current_caller
 from eme_connector.web.app_state import eme as running
+from eme_connector.web.auth import current_account, current_caller
 from eme_connector.web.sessions import ACCOUNT
 
 
@@ -95,4 +95,3 @@ def _reader() -> Reader:
         raise NotAuthenticated("pages are for people: log in")
     organisation = organisation_of(caller.organisation, eme.topology)
     return Reader(eme, caller, account.role, organisation)
-

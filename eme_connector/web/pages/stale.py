@@ -58,9 +58,7 @@ def _compare(before: Document, now: Document) -> Iterator[Change]:
 
 
 def _steps(document: Document) -> dict[str, Document]:
-    return {
-        str(step["id"]): step for book in document["playbooks"] for step in book["steps"]
-    }
+    return {str(step["id"]): step for book in document["playbooks"] for step in book["steps"]}
 
 
 def _line(step: Document) -> str:

@@ -38,7 +38,9 @@ def turn_stop() -> Answer:
     except InvalidInput:
         problems = (_("Say why: it is written to the audit log."),)
         return render_template("stop.html", problems=problems), InvalidInput.status
-    said = _("Stopped: no playbook is sent any more.") if stopped else _("Playbooks are sent again.")
+    said = (
+        _("Stopped: no playbook is sent any more.") if stopped else _("Playbooks are sent again.")
+    )
     flash(said, "wait" if stopped else "good")
     return redirect(url_for("pages.threats"), 303)
 

@@ -101,9 +101,7 @@ def group(step: Step) -> str:
 
 def numbered(threat: Threat) -> dict[str, tuple[int, Step]]:
     """Return the steps by their id, with the number by which people call them."""
-    return {
-        step.id: (number, step) for number, step in enumerate(threat.detection.steps, start=1)
-    }
+    return {step.id: (number, step) for number, step in enumerate(threat.detection.steps, start=1)}
 
 
 def actor(by: str) -> str:
