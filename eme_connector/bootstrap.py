@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from eme_connector import config as configuration
 from eme_connector.domain.sharing import (
@@ -68,6 +69,24 @@ def build(
         clock=clock,
         cookie_secret=load_secret(config.instance.data_dir),
     )
+
+
+def prepare(config: configuration.Config) -> Path | None:
+    """Make the data folder and bring the database to our schema.
+
+    Returns the copy that was made of an older SQLite database first.
+    """
+    from eme_connector.adapters.database import upgrade
+
+    config.instance.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return upgrade(config.store_url)
+
+
+def schema_versions(config: configuration.Config) -> tuple[str | None, str]:
+    """Return (the schema's version in the database or None, the one this program needs)."""
+    from eme_connector.adapters.database import VERSION, schema_version
+
+    return schema_version(config.store_url), VERSION
 
 
 def topology(config: configuration.Config) -> Topology:

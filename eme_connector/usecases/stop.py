@@ -18,7 +18,7 @@ def set_stop(
     Raises:
         NotAllowed, InvalidInput
     """
-    caller.need(Right.DECIDE)
+    caller.need(Right.ADMIN if Right.ADMIN in caller.rights else Right.DECIDE)
     if not reason.strip():
         raise InvalidInput([Fault("/reason", "say why")])
     at = round(now * 1_000_000)

@@ -1,0 +1,49 @@
+"""`eme serve`, `eme worker`: the running parts."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import click
+
+from eme_connector.cli.context import Context
+
+
+@click.command()
+@click.pass_obj
+def serve(context: Context) -> None:
+    """Serve the API and the pages, and deliver what is owed."""
+    from eme_connector.bootstrap import prepare, schema_versions
+    from eme_connector.web.server import serve as run
+
+    config = context.load()
+    before, wanted = schema_versions(config)
+    if before != wanted:
+        copy = prepare(config)
+        click.echo(f"database: schema {before or 'none'} → {wanted}", err=True)
+        if copy:
+            click.echo(f"database: the one before is kept as {copy}", err=True)
+    run(config)
+
+
+@click.command()
+@click.pass_obj
+def worker(context: Context) -> None:
+    """Deliver what is owed, beside `eme serve`, on PostgreSQL."""
+    from eme_connector.errors import ConfigError
+    from eme_connector.usecases.work import Worker
+
+    if context.load().store_url.startswith("sqlite"):
+        raise ConfigError(
+            ["store.url: `eme worker` needs PostgreSQL; on SQLite `eme serve` delivers itself"]
+        )
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    with context.system() as eme:
+        found = Worker(eme)
+        found.start()
+        click.echo("delivering; Ctrl-C ends it", err=True)
+        ended.wait()
+        found.stop()
