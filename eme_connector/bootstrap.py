@@ -94,8 +94,7 @@ def topology(config: configuration.Config) -> Topology:
     return Topology(
         organisations={one.uuid: _organisation(one) for one in config.organisations},
         groups={
-            one.uuid: SharingGroup(one.uuid, one.name, one.members)
-            for one in config.sharing_groups
+            one.uuid: SharingGroup(one.uuid, one.name, one.members) for one in config.sharing_groups
         },
     )
 
@@ -119,10 +118,7 @@ def _organisation(one: configuration.Organisation) -> Organisation:
             for rule in one.group_rules
         ),
         assets=tuple(
-            RegisteredAsset(a.criticality, a.address, a.device, a.type, a.tags)
-            for a in one.assets
+            RegisteredAsset(a.criticality, a.address, a.device, a.type, a.tags) for a in one.assets
         ),
         served_by=one.served_by,
     )
-
-

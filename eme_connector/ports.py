@@ -121,7 +121,9 @@ class AccountWrites(Protocol):
     def delete_session(self, session_id: str) -> None: ...
     def delete_sessions_of(self, account_id: str) -> None: ...
 
-    def keep_message(self, message_id: str, sender: str, threat_id: str, jws: bytes, at: int) -> bool:
+    def keep_message(
+        self, message_id: str, sender: str, threat_id: str, jws: bytes, at: int
+    ) -> bool:
         """Keep a peer's message verbatim; False when this id of this sender is here already."""
         ...
 

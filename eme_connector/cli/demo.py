@@ -33,8 +33,13 @@ _WORDS = {
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--once", is_flag=True, help="Walk the files with data of its own, then end.")
-@click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path),
-              default=Path("demo-data"), show_default=True, help="Kept for the next start.")  # fmt: skip
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo-data"),
+    show_default=True,
+    help="Kept for the next start.",
+)
 @click.option("--ci-port", default=8151, show_default=True, help="0 is a free one.")
 @click.option("--cert-port", default=8152, show_default=True, help="0 is a free one.")
 @click.option("--receiver-port", default=8153, show_default=True, help="0 is a free one.")

@@ -47,7 +47,9 @@ def exit_code(status: int) -> int:
 
 def fail(error: EmeError) -> NoReturn:
     """Print *error* for a person, or as JSON where --json was asked for, and end."""
-    code = EXIT_CODES["configuration"] if isinstance(error, ConfigError) else exit_code(error.status)
+    code = (
+        EXIT_CODES["configuration"] if isinstance(error, ConfigError) else exit_code(error.status)
+    )
     if "--json" in sys.argv:
         click.echo(json.dumps(error.problem()))
         sys.exit(code)

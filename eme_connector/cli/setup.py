@@ -84,5 +84,3 @@ def _quoted(name: str) -> str:
     import json
 
     return json.dumps(name, ensure_ascii=False)
-
-

@@ -36,7 +36,14 @@ def list_threats(
     wanted = {key: value for key, value in query.items() if value is not None}
     page = load_session().call("GET", "/ci/threats", query=wanted).json()
     rows = [
-        (t["id"], t["status"], t["risk"]["rank"], t["risk"]["band"], t["received_at"][:19], t["name"])
+        (
+            t["id"],
+            t["status"],
+            t["risk"]["rank"],
+            t["risk"]["band"],
+            t["received_at"][:19],
+            t["name"],
+        )
         for t in page["threats"]
     ]
     lines = table(("ID", "STATUS", "RISK", "", "RECEIVED (UTC)", "NAME"), rows)
@@ -125,10 +132,10 @@ def _decide(
         click.confirm(f"Shall {'these steps' if steps else 'all of it'} be {status}?", abort=True)
     body = {"status": status, "reason": reason} | extra | ({"steps": list(steps)} if steps else {})
     headers = {"If-Match": answer.headers["ETag"]}
-    found = api.call(
-        "PUT", f"/ci/threats/{threat_id}/playbook", body=body, headers=headers
-    ).json()
-    show(found, as_json, [f"{found['status']}: steps {', '.join(found['decision']['steps']) or '—'}"])
+    found = api.call("PUT", f"/ci/threats/{threat_id}/playbook", body=body, headers=headers).json()
+    show(
+        found, as_json, [f"{found['status']}: steps {', '.join(found['decision']['steps']) or '—'}"]
+    )
 
 
 def _steps(playbook: dict[str, Any]) -> list[str]:

@@ -163,9 +163,7 @@ def keep_steps(
     return tuple(kept)
 
 
-def document(
-    playbooks: Iterable[Playbook], assets: Iterable[tuple[str, str]]
-) -> dict[str, Any]:
+def document(playbooks: Iterable[Playbook], assets: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Return the canonical form of all that an orchestrator is sent about the response.
 
     *assets* are (address, device). A step's `address` is that of the asset whose device is the

@@ -204,9 +204,7 @@ class Threat:
         """Decision digest (ARCHITECTURE section 3): SHA-256, hex."""
         return response.digest(self.proposal)
 
-    def dispatch_document(
-        self, steps: tuple[str, ...], valid_until: str | None
-    ) -> dict[str, Any]:
+    def dispatch_document(self, steps: tuple[str, ...], valid_until: str | None) -> dict[str, Any]:
         """Return the canonical form of what leaves when just *steps* are approved."""
         kept = response.keep_steps(self.detection.playbooks, steps, valid_until)
         return response.document(kept, self._targets)
@@ -214,4 +212,3 @@ class Threat:
     @property
     def _targets(self) -> list[tuple[str, str]]:
         return [(asset.address, asset.device) for asset in self.detection.assets]
-

@@ -54,7 +54,9 @@ def parse(
     faults = trace.faults
     objects = _objects(document, faults)
     rules = _Rules(is_sender, criticality_order, max_steps)
-    carriers = [found for index, one in enumerate(objects) for found in _carriers(one, index, trace)]
+    carriers = [
+        found for index, one in enumerate(objects) for found in _carriers(one, index, trace)
+    ]
     if not carriers and not faults:
         faults.append(Fault("/objects", "no object carries a detection"))
     _refuse_doubles(carriers, faults)
@@ -237,8 +239,9 @@ def _playbook(one: Reader, prefix: str, rules: _Rules, flags: set[str]) -> Playb
     steps = _steps(one, prefix, rules)
     ordered, found, reordered = order_steps(steps, prefix + start)
     risk = one.number("risk_score", 0, 10)
-    valid_from, valid_until = one.time("playbook_valid_from", flags), one.time(
-        "playbook_valid_until", flags
+    valid_from, valid_until = (
+        one.time("playbook_valid_from", flags),
+        one.time("playbook_valid_until", flags),
     )
     if valid_from and valid_until and valid_until <= valid_from:
         one.fault("playbook_valid_until", "is not after playbook_valid_from")

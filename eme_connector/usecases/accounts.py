@@ -69,7 +69,11 @@ def create_token(
     def work(tx: Transaction) -> None:
         tx.save_token(token)
         detail: dict[str, object] = {"prefix": prefix, "name": name, "rights": sorted(rights)}
-        tx.record(AuditRecord("token-created", _micros(now), caller.name, organisation, None, None, detail))
+        tx.record(
+            AuditRecord(
+                "token-created", _micros(now), caller.name, organisation, None, None, detail
+            )
+        )
 
     store.transact(work)
     return token, f"eme_{prefix}_{secret}"

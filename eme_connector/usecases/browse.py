@@ -78,9 +78,7 @@ def aggregate(*, caller: Caller, store: Store, now: float) -> Aggregate:
     return store.aggregate(caller.organisation, round(now * 1_000_000))
 
 
-def list_origins(
-    *, caller: Caller, store: Store, topology: Topology, now: float
-) -> list[Origin]:
+def list_origins(*, caller: Caller, store: Store, topology: Topology, now: float) -> list[Origin]:
     """Return the operators whose threats the caller sees, by name."""
     counts = aggregate(caller=caller, store=store, now=now).origins
     found = [Origin(organisation_of(uuid, topology), n) for uuid, n in counts.items()]

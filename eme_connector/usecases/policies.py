@@ -112,9 +112,7 @@ def create_setting(
     return store.transact(work)
 
 
-def _save(
-    changed: Setting, known: Setting, caller: Caller, now: float, tx: Transaction
-) -> Setting:
+def _save(changed: Setting, known: Setting, caller: Caller, now: float, tx: Transaction) -> Setting:
     at = round(now * 1_000_000)
     saved = replace(changed, version=known.version + 1, updated_by=caller.name, updated_at=at)
     tx.save_policy_setting(saved)
@@ -123,9 +121,7 @@ def _save(
         "automatic": sorted(saved.automatic),
         "before": sorted(known.automatic),
     }
-    tx.record(
-        AuditRecord("policy", at, caller.name, caller.organisation, None, None, detail)
-    )
+    tx.record(AuditRecord("policy", at, caller.name, caller.organisation, None, None, detail))
     return saved
 
 

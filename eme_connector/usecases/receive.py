@@ -97,9 +97,7 @@ def _receive(
     ]
 
     def work(tx: Transaction) -> list[Received]:
-        return [
-            _take_in(one, parsed.bundle_id, raw, caller, rules, moment, tx) for one in prepared
-        ]
+        return [_take_in(one, parsed.bundle_id, raw, caller, rules, moment, tx) for one in prepared]
 
     return store.transact(work)
 
@@ -114,9 +112,7 @@ def _take_in(
     tx: Transaction,
 ) -> Received:
     detection = one.detection
-    known = tx.find_own_threat(
-        rules.organisation.uuid, detection.carrier_id, detection.iris_id
-    )
+    known = tx.find_own_threat(rules.organisation.uuid, detection.carrier_id, detection.iris_id)
     if known is None:
         threat = _first_seen(one, bundle_id, rules, now)
         verdict = _judge(threat, rules, now, tx)
@@ -227,9 +223,7 @@ def _write_down(
     owe_share(threat, tx)
 
 
-def _record(
-    event: str, at: int, by: str, threat: Threat, detail: dict[str, object]
-) -> AuditRecord:
+def _record(event: str, at: int, by: str, threat: Threat, detail: dict[str, object]) -> AuditRecord:
     return AuditRecord(event, at, by, threat.organisation, threat.id, threat.revision, detail)
 
 

@@ -8,9 +8,7 @@ from eme_connector.errors import Fault, InvalidInput
 from eme_connector.ports import Store, Transaction
 
 
-def set_stop(
-    *, stopped: bool, reason: str, caller: Caller, store: Store, now: float
-) -> bool:
+def set_stop(*, stopped: bool, reason: str, caller: Caller, store: Store, now: float) -> bool:
     """Turn the kill switch of the caller's organisation on or off; return how it stands.
 
     What is owed is withdrawn at its lease; turning the switch off does not bring it back.
@@ -27,9 +25,7 @@ def set_stop(
         tx.set_stop(caller.organisation, stopped=stopped, by=caller.name, at=at)
         event = "stopped" if stopped else "resumed"
         detail: dict[str, object] = {"reason": reason}
-        tx.record(
-            AuditRecord(event, at, caller.name, caller.organisation, None, None, detail)
-        )
+        tx.record(AuditRecord(event, at, caller.name, caller.organisation, None, None, detail))
 
     store.transact(work)
     return stopped

@@ -103,7 +103,7 @@ def _before() -> None:
     if unknown := set(request.args) - found.query:
         detail = f"{len(unknown)} unknown query parameters"
         raise InvalidInput([Fault("", detail)])
-    if not found.raw and request.method in ("POST", "PUT", "PATCH"):
+    if found.has_form:
         _check_form()
 
 

@@ -127,9 +127,8 @@ def _count_try(eme: Eme, *keys: str) -> None:
 
 def _check_csrf() -> None:
     # a bearer token is not sent by a browser on its own, a cookie is
-    if COOKIE in request.cookies and "Authorization" not in request.headers:
-        csrf.protect()
-    elif request.method == "POST" and request.blueprint == "pages":
+    by_cookie = COOKIE in request.cookies and "Authorization" not in request.headers
+    if by_cookie or (request.method == "POST" and request.blueprint == "pages"):
         csrf.protect()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from eme_connector.web.routes import OPERATIONS, Operation, Right
+from eme_connector.domain.rights import Right
+from eme_connector.web.routes import OPERATIONS, Operation
 
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _TITLES = {
@@ -56,7 +57,11 @@ EXAMPLES: dict[str, Any] = {
                     "threat": "Unauthorised command (T0855)",
                     "iris_id": 7,
                 },
-                "criticalities": {"asset_ip": "10.1.2.9", "asset_device": "PLC-9", "criticality": "2"},
+                "criticalities": {
+                    "asset_ip": "10.1.2.9",
+                    "asset_device": "PLC-9",
+                    "criticality": "2",
+                },
                 "playbook_actions": {
                     "name": "Contain the master",
                     "workflow_start": "1",

@@ -24,6 +24,12 @@ class SettingPath(BaseModel):
     id: UUID = Field(description="Id of the policy setting.")
 
 
+class DeliveryPath(BaseModel):
+    """A delivery's id in the path."""
+
+    delivery_id: int = Field(ge=0, le=2**62, description="Id of the delivery.")
+
+
 class ThreatQuery(BaseModel):
     """Filters, order and page of a list of threats."""
 

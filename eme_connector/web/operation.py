@@ -12,11 +12,12 @@ from eme_connector.domain.delivery import OPEN, State
 from eme_connector.domain.rights import Right
 from eme_connector.errors import EmeError
 from eme_connector.formats import stix_bundle, threat_json
+from eme_connector.usecases import deliver
 from eme_connector.web.app_state import eme, metrics
 from eme_connector.web.auth import current_caller
-from eme_connector.web.forms import DeliveryQuery
+from eme_connector.web.forms import DeliveryPath, DeliveryQuery
 from eme_connector.web.routes import api, operation
-from eme_connector.web.shapes import DeliveryList, Health
+from eme_connector.web.shapes import DeliveryList, DeliveryShape, Health
 
 blueprint = api("operation", "Health, metrics and deliveries")
 public = Blueprint("public", __name__)
@@ -58,17 +59,13 @@ def extension_definition() -> Response:
     return response
 
 
-@operation(
-    blueprint, "get", "/health", id="health_read", right=Right.READ, answers={200: Health}
-)
+@operation(blueprint, "get", "/health", id="health_read", right=Right.READ, answers={200: Health})
 def health() -> Response:
     """Ping every part"""
     running = eme()
     parts = [_ping("store", running.store.ping)]
     parts += [_ping(lane, channel.ping) for lane, channel in running.channels().items()]
-    return jsonify(
-        ok=all(one["ok"] for one in parts), parts=parts, open_deliveries=_open(running)
-    )
+    return jsonify(ok=all(one["ok"] for one in parts), parts=parts, open_deliveries=_open(running))
 
 
 @operation(
@@ -85,6 +82,16 @@ def deliveries(query: DeliveryQuery) -> Response:
         limit=query.limit,
     )
     return jsonify(deliveries=[threat_json.delivery(one) for one in found])
+
+
+@operation(
+    blueprint, "post", "/deliveries/<int:delivery_id>/retry", id="deliveries_retry",
+    right=Right.READ, answers={200: DeliveryShape},
+)  # fmt: skip
+def retry_delivery(path: DeliveryPath) -> Response:
+    """Owe a delivery once more, as a person with the right to decide or to share"""
+    found = deliver.retry(path.delivery_id, caller=current_caller(), system=eme())
+    return jsonify(threat_json.delivery(found))
 
 
 def _ping(part: str, ping: Callable[[], None]) -> dict[str, Any]:

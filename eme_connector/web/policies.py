@@ -34,9 +34,7 @@ def list_settings() -> Response:
 )  # fmt: skip
 def read_setting(path: SettingPath) -> Response:
     """Read one policy"""
-    return _shown(
-        policies.get_setting(str(path.id), caller=current_caller(), store=eme().store)
-    )
+    return _shown(policies.get_setting(str(path.id), caller=current_caller(), store=eme().store))
 
 
 @operation(

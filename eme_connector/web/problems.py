@@ -47,9 +47,7 @@ def forged(_: CSRFError) -> Response:
 def by_framework(error: HTTPException) -> Response:
     """Answer what the web framework refused."""
     if error.response is not None:
-        return Response(
-            error.response.get_data(), error.code, mimetype=error.response.mimetype
-        )
+        return Response(error.response.get_data(), error.code, mimetype=error.response.mimetype)
     found = by_status(error.code or 500, error.name, "")
     if error.code == 405 and (methods := getattr(error, "valid_methods", None)):
         found.headers["Allow"] = ", ".join(sorted(methods))

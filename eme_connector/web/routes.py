@@ -52,6 +52,7 @@ class Operation:
     query: frozenset[str] = frozenset()
     raw: str = ""
     conditional: bool = False
+    has_form: bool = False
     statuses: tuple[int, ...] = field(default=())
 
 
@@ -94,6 +95,7 @@ def operation(
             query=frozenset(query.model_fields) if query else frozenset(),
             raw=raw,
             conditional=conditional,
+            has_form="body" in view.__annotations__,
             statuses=tuple(answers),
         )
         register = getattr(blueprint, method)

@@ -145,9 +145,7 @@ def test_no_more_than_the_width_are_under_lease(ci):
 
 def test_one_that_waits_holds_up_its_own_threat_only(ci):
     threat = ci.add()
-    ci.store.transact(
-        lambda tx: tx.owe(replace_owed(threat, "second"))
-    )
+    ci.store.transact(lambda tx: tx.owe(replace_owed(threat, "second")))
     other = ci.add()
 
     assert [one.threat_id for one in _take(ci)] == [threat.id, other.id]

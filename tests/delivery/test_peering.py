@@ -153,7 +153,9 @@ def test_the_key_is_made_once_and_is_ours_alone(tmp_path):
     made = load_signer(tmp_path, CI)
     path = tmp_path / "keys" / "signing.pem"
 
-    assert load_signer(tmp_path, CI).fingerprint == made.fingerprint == fingerprint(made.certificate)
+    assert (
+        load_signer(tmp_path, CI).fingerprint == made.fingerprint == fingerprint(made.certificate)
+    )
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert [one.name for one in path.parent.iterdir()] == ["signing.pem"]

@@ -61,7 +61,10 @@ def test_evidence_of_every_step_resolves_the_threat(ci, sent, tell):
     assert told.resolution.by == "orchestrator:demo"
     assert told == ci.threat(sent.id)
     assert ci.events(sent.id)[-2:] == ["succeeded", "resolved"]
-    assert ci.only().receipt["steps"] == {"1": {"status": "succeeded"}, "2": {"status": "succeeded"}}
+    assert ci.only().receipt["steps"] == {
+        "1": {"status": "succeeded"},
+        "2": {"status": "succeeded"},
+    }
     assert ci.deliveries("share")[-1].sequence == told.sequence == sent.sequence + 1
 
 

@@ -64,7 +64,7 @@ def test_a_role_has_what_it_names_and_nothing_else(role):
         else:
             with pytest.raises(NotAllowed):
                 caller.need(right)
-    assert PEOPLE_ONLY == {Right.DECIDE}
+    assert {Right.DECIDE} == PEOPLE_ONLY
 
 
 def test_waits_double_up_to_a_limit_and_jitter_only_adds():

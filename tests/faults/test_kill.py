@@ -80,9 +80,7 @@ def _provision(sidecar):
                 input=PASSWORD)  # fmt: skip
     sidecar.eme("policy", "set", "contain.isolate=on", "--yes", "--json")
     ingest = sidecar.eme("token", "create", "atio", "--right", "ingest", "--json")
-    admin = sidecar.eme(
-        "token", "create", "check", "--right", "read", "--right", "admin", "--json"
-    )
+    admin = sidecar.eme("token", "create", "check", "--right", "read", "--right", "admin", "--json")
     return ingest["token"], admin["token"]
 
 

@@ -124,6 +124,16 @@ def test_only_as_many_streams_as_configured(site, threat):
         connection.close()
 
 
+def test_a_stream_whose_reader_is_gone_makes_room(site, threat, monkeypatch):
+    monkeypatch.setattr(live, "RECHECK_S", 0.1)
+    for _ in range(8):
+        connection, answer = connect(site, "carl", 10_000)
+        assert answer.status == 200
+        answer.close()
+        connection.close()
+        time.sleep(0.3)
+
+
 @pytest.mark.parametrize("way", ["logged out", "disabled"])
 def test_a_stream_ends_with_the_session(site, threat, monkeypatch, way):
     monkeypatch.setattr(live, "RECHECK_S", 0.2)

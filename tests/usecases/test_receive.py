@@ -26,9 +26,7 @@ def rules(owner=None, **more):
 
 def send(store, document, *, caller=ATIO, of=None, now=NOW):
     raw = json.dumps(document).encode()
-    return receive_bundle(
-        document, raw, caller=caller, rules=of or rules(), store=store, now=now
-    )
+    return receive_bundle(document, raw, caller=caller, rules=of or rules(), store=store, now=now)
 
 
 def one(store, document, **how):
@@ -41,9 +39,7 @@ def listed(store, viewer=CI):
 
 
 def owed(store, threat, kind="dispatch"):
-    return [
-        (d.state, d.reason, d.digest) for d in store.deliveries_of(threat.id) if d.kind == kind
-    ]
+    return [(d.state, d.reason, d.digest) for d in store.deliveries_of(threat.id) if d.kind == kind]
 
 
 # identity
@@ -111,7 +107,7 @@ def test_a_configured_alias_is_the_organisation_and_a_look_alike_is_not(store):
 
     assert one(store, bundle(carrier("Metro")), of=owner).organisation == CI
     with pytest.raises(InvalidBundle):
-        send(store, bundle(carrier("CI‑1")), of=owner)  # noqa: RUF001
+        send(store, bundle(carrier("CI‑1")), of=owner)
 
 
 def test_several_detections_are_several_threats_of_one_bundle(store):
@@ -152,9 +148,7 @@ def test_a_revision_that_would_send_the_same_keeps_the_decision(store, allow):
         {"steps": [step(1), step(2, "Block Host Service"), step(3, "Shutdown host")]},
     ],
 )
-def test_a_revision_that_would_send_something_else_is_pending_and_withdraws(
-    store, allow, change
-):
+def test_a_revision_that_would_send_something_else_is_pending_and_withdraws(store, allow, change):
     allow("isolate", "block_service")
     first = one(store, bundle())
     allow(version=2)
@@ -231,7 +225,9 @@ def test_the_register_cannot_be_lowered_and_does_not_lower(store):
 
 
 def test_impact_is_never_below_our_table(store):
-    threat = one(store, bundle(carrier(steps=[step(1, action_impact=0), step(2, action_impact=99)])))
+    threat = one(
+        store, bundle(carrier(steps=[step(1, action_impact=0), step(2, action_impact=99)]))
+    )
 
     assert [s.impact for s in threat.detection.steps] == [60, 99]
 
@@ -324,9 +320,7 @@ def test_everything_is_on_the_timeline_without_content(store, allow):
 
 def test_a_single_event_is_a_threat_that_waits(store):
     document = {"id": "eve-1", "name": "SSH brute force", "risk_score": 4, "confidence": 60}
-    (received,) = receive_event(
-        document, b"{}", caller=ATIO, rules=rules(), store=store, now=NOW
-    )
+    (received,) = receive_event(document, b"{}", caller=ATIO, rules=rules(), store=store, now=NOW)
 
     assert [w.code for w in received.threat.decision.waiting] == ["no-playbook"]
     assert listed(store) == (received.threat,)

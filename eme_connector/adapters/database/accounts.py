@@ -29,9 +29,7 @@ _END_SESSION = Statement(delete(t.session).where(t.session.c.id == _P("id")))
 _END_SESSIONS = Statement(delete(t.session).where(t.session.c.account_id == _P("account_id")))
 _OLD_SESSIONS = Statement(delete(t.session).where(t.session.c.expires_at < _P("at")))
 _MESSAGE = Statement(
-    select(t.message.c.id).where(
-        t.message.c.sender == _P("sender"), t.message.c.id == _P("id")
-    )
+    select(t.message.c.id).where(t.message.c.sender == _P("sender"), t.message.c.id == _P("id"))
 )
 
 

@@ -55,9 +55,7 @@ _BY_KEY = Statement(select(*COLUMNS).where(_D.key == _P("key")).with_for_update(
 _LAST = Statement(select(_D.id).where(_D.key == _P("key")))
 _WITHDRAW = Statement(
     update(t.delivery)
-    .where(
-        and_(_D.threat_id == _P("of_threat"), _D.kind == _P("of_kind"), _D.state == "owed")
-    )
+    .where(and_(_D.threat_id == _P("of_threat"), _D.kind == _P("of_kind"), _D.state == "owed"))
     .values(state="withdrawn", reason=_P("reason"))
 )
 _VOID = Statement(

@@ -15,9 +15,9 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from eme_connector.adapters.database import keywords
 from eme_connector.adapters.database.accounts import AccountRows
 from eme_connector.adapters.database.deliveries import DeliveryRows
-from eme_connector.adapters.database import keywords
 from eme_connector.adapters.database.keywords import KeywordFollower
 from eme_connector.adapters.database.reads import DatabaseReads
 from eme_connector.adapters.database.statements import Connection

@@ -34,9 +34,7 @@ _MATCH = {
     "sqlite": "keyword_index MATCH :words",
     "postgresql": "k.document @@ plainto_tsquery('simple', :words)",
 }
-_FOUND = (
-    "SELECT t.id FROM keyword_index k JOIN threat t ON t.seq = k.rowid WHERE {match}{more}"
-)
+_FOUND = "SELECT t.id FROM keyword_index k JOIN threat t ON t.seq = k.rowid WHERE {match}{more}"
 _DROP = Statement(text("DELETE FROM keyword_index WHERE rowid = :seq"))
 _ADD = {
     "sqlite": Statement(

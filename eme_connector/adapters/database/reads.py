@@ -112,9 +112,7 @@ class DatabaseReads:
 
     def busy_lanes(self, now: float) -> tuple[tuple[str, ...], float | None]:
         is_open = _D.state.in_(("owed", "sending"))
-        due = select(_D.lane).where(
-            and_(is_open, _D.next_at <= now, _D.lease_until <= now)
-        )
+        due = select(_D.lane).where(and_(is_open, _D.next_at <= now, _D.lease_until <= now))
         lanes = tuple(r.lane for r in self._all(due.distinct()))
         later = select(func.min(_D.next_at).label("at")).where(and_(is_open, _D.next_at > now))
         row = self._one(later)

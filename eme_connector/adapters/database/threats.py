@@ -27,15 +27,11 @@ SHARDS = 64
 KEYWORD_LENGTH = 80
 _P = bindparam
 
-_BY_ID = Statement(
-    select(t.threat.c.body).where(t.threat.c.id == _P("id")).with_for_update()
-)
+_BY_ID = Statement(select(t.threat.c.body).where(t.threat.c.id == _P("id")).with_for_update())
 _BY_IDENTITY = Statement(
     select(t.threat.c.body).where(t.threat.c.identity == _P("identity")).with_for_update()
 )
-_SAVE = Statement(
-    update(t.threat).where(t.threat.c.id == _P("old_id")).values(body=_P("body"))
-)
+_SAVE = Statement(update(t.threat).where(t.threat.c.id == _P("old_id")).values(body=_P("body")))
 _VIEWERS = Statement(select(t.listing.c.viewer).where(t.listing.c.threat_id == _P("id")))
 _MAY_READ = Statement(
     select(t.listing.c.viewer).where(
@@ -43,10 +39,12 @@ _MAY_READ = Statement(
     )
 )
 _NEXT_CHANGE = Statement(
-    lambda m: m.insert(t.sequence)
-    .values(name="change", value=1)
-    .on_conflict_do_update(index_elements=["name"], set_={"value": t.sequence.c.value + 1})
-    .returning(t.sequence.c.value)
+    lambda m: (
+        m.insert(t.sequence)
+        .values(name="change", value=1)
+        .on_conflict_do_update(index_elements=["name"], set_={"value": t.sequence.c.value + 1})
+        .returning(t.sequence.c.value)
+    )
 )
 _SETTINGS = Statement(
     select(t.policy_setting.c.body)
@@ -70,9 +68,7 @@ class ThreatRows:
         self._touched = touched
         self._shard = 0 if connection.dialect.name == "sqlite" else random.randrange(SHARDS)  # noqa: S311
 
-    def find_own_threat(
-        self, organisation: str, carrier_id: str, iris_id: str
-    ) -> Threat | None:
+    def find_own_threat(self, organisation: str, carrier_id: str, iris_id: str) -> Threat | None:
         identity = identity_of(organisation, carrier_id, iris_id)
         row = self._db.one(_BY_IDENTITY, {"identity": identity})
         return load_threat(row[0]) if row else None

@@ -28,7 +28,7 @@ def refuse_nesting() -> None:
         raise RuntimeError("transact() inside a work")
 
 
-class running:  # noqa: N801 - reads as a statement: `with running():`
+class running:
     """Mark this thread as running a work."""
 
     def __enter__(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from flask import Response, current_app, request, stream_with_context
@@ -18,7 +20,7 @@ from eme_connector.web.pages.hub import Hub
 from eme_connector.web.pages.reader import Reader, reader, still_here
 
 HEARTBEAT_S = 15.0
-RECHECK_S = 3.0
+RECHECK_S = 2.0
 GATHER_S = 0.2
 BATCH = 500
 RETRY_MS = 2_000
@@ -32,7 +34,8 @@ def live() -> Response:
     hub = _hub(who)
     if not hub.enter():
         raise Unavailable("no live stream is left; the page asks every few seconds instead")
-    events = stream(who.eme.store, hub, still_here, _after(who))
+    viewer = partial(_viewer, request.environ)
+    events = stream(who.eme.store, hub, viewer, _after(who))
     response = Response(stream_with_context(events), mimetype="text/event-stream")
     response.call_on_close(hub.leave)
     response.cache_control.no_store = True
@@ -59,7 +62,7 @@ def stream(store: Store, hub: Hub, viewer: Callable[[], str | None], after: int)
     yield f"retry: {RETRY_MS}\n\n"
     while True:
         turn = hub.turn
-        organisation = _ask(viewer)
+        organisation = viewer()
         if organisation is None:
             yield "event: out\ndata: {}\n\n"
             return
@@ -75,11 +78,25 @@ def stream(store: Store, hub: Hub, viewer: Callable[[], str | None], after: int)
         hub.wait(turn, RECHECK_S)
 
 
-def _ask(viewer: Callable[[], str | None]) -> str | None:
+def _viewer(environ: dict[str, Any]) -> str | None:
+    """Return for whom the stream goes on, or None: they are gone, or may read no longer."""
     try:
-        return viewer()
+        return None if _hung_up(environ) else still_here()
     except EmeError:
         return None
+
+
+def _hung_up(environ: dict[str, Any]) -> bool:
+    """Say whether the other side has closed; without looking, only a write would tell."""
+    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
+    if connection is None:
+        return False
+    try:
+        return bool(connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"")
+    except (BlockingIOError, ValueError):
+        return False  # nothing to read, or TLS, which cannot be looked at this way
+    except OSError:
+        return True
 
 
 def _event(change: Change) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flask import jsonify, redirect, render_template, request, url_for
+from flask import jsonify, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
@@ -62,12 +62,14 @@ def threats() -> Response | str:
     who = reader()
     after = who.eme.store.last_change()
     wanted = filters.read(request.args)
+    if "" in request.args.values() and not _is_part():
+        return redirect(wanted.address())  # a plain form sends its empty fields too
     try:
         listing = _listing(wanted, request.args.get("cursor", ""), who)
     except InvalidInput:
         return redirect(wanted.address())  # a cursor of another time
-    if request.headers.get("HX-Request"):
-        return render_template("parts/list.html", listing=listing)
+    if _is_part():
+        return _part(listing, wanted.address(request.args.get("cursor", "")))
     counts = browse.aggregate(caller=who.caller, store=who.eme.store, now=who.eme.clock())
     return render_template(
         "cert/threats.html" if who.is_cert else "ci/threats.html",
@@ -79,6 +81,16 @@ def threats() -> Response | str:
         last_change=after,
         since=moments.now_micros() - MARGIN,
     )
+
+
+def _is_part() -> bool:
+    return "HX-Request" in request.headers
+
+
+def _part(listing: Listing, address: str) -> Response:
+    response = make_response(render_template("parts/list.html", listing=listing))
+    response.headers["HX-Push-Url"] = address
+    return response
 
 
 @blueprint.get("/threats/new")
