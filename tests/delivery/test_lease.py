@@ -232,6 +232,18 @@ def test_a_send_that_would_outlive_its_lease_is_not_begun(ci):
     assert is_too_late(leased, channel, leased.lease_until - channel.timeout)
 
 
+def test_a_revision_does_not_withdraw_what_may_have_arrived(asking, hook):
+    hook.behave("die")
+    threat = asking.add()
+    asking.drain()
+
+    decide.close(threat.id, "done", caller=person(), store=asking.store, now=asking.clock())
+    asking.clock.tick(3)
+    asking.drain()
+
+    assert asking.only().state is State.DELIVERED
+
+
 def test_a_withdrawn_one_is_not_sent_by_a_worker_that_had_looked_before(ci, hook):
     threat = ci.add()
     (leased,) = _take(ci)
