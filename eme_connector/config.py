@@ -248,16 +248,16 @@ class Config(Section):
     organisations: tuple[Organisation, ...] = Field(description="Organisations we know.")
     sharing_groups: tuple[SharingGroup, ...] = Field((), description="Groups we know.")
     store: Store = Store(url=None)
-    serve: Serve = Serve()  # type: ignore[call-arg]
-    live: Live = Live()  # type: ignore[call-arg]
-    limits: Limits = Limits()  # type: ignore[call-arg]
-    sharing: Sharing = Sharing()  # type: ignore[call-arg]
-    response: Response = Response()  # type: ignore[call-arg]
+    serve: Serve = Serve()
+    live: Live = Live()
+    limits: Limits = Limits()
+    sharing: Sharing = Sharing()
+    response: Response = Response()
     orchestrators: tuple[Orchestrator, ...] = Field((), description="What runs playbooks.")
-    delivery: Delivery = Delivery()  # type: ignore[call-arg]
-    egress: Egress = Egress()  # type: ignore[call-arg]
-    sessions: Sessions = Sessions()  # type: ignore[call-arg]
-    log: Log = Log()  # type: ignore[call-arg]
+    delivery: Delivery = Delivery()
+    egress: Egress = Egress()
+    sessions: Sessions = Sessions()
+    log: Log = Log()
 
     @model_validator(mode="after")
     def _references(self) -> Config:

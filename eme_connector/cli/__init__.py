@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from eme_connector import __version__
-from eme_connector.cli.context import Context, Eme
+from eme_connector.cli.context import Context
 from eme_connector.cli.errors import Group
 
 COMMANDS = {
@@ -68,4 +68,4 @@ def main(ctx: click.Context, config_path: Path) -> None:
     ctx.obj = Context(config_path)
 
 
-__all__ = ["COMMANDS", "Context", "Eme", "main"]
+__all__ = ["COMMANDS", "main"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from eme_connector.bootstrap import Eme
     from eme_connector.config import Config
     from eme_connector.domain.rights import Caller
-else:
-    Eme = Any
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,7 +81,7 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
-def show(document: Any, as_json: bool, lines: Iterator[str] | list[str] = ()) -> None:  # type: ignore[assignment]
+def show(document: Any, as_json: bool, lines: Iterable[str] = ()) -> None:
     """Print *document* as JSON, or *lines* for a person."""
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False, default=str))
@@ -104,7 +103,7 @@ def table(heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
 def read_secret(path: str | None, prompt: str) -> str:
     """Return a secret from a file, from standard input (`-`), or asked for twice."""
     if path == "-":
-        return click.get_text_stream("stdin").readline().rstrip("\n")
+        return sys.stdin.readline().rstrip("\n")
     if path:
         return Path(path).read_text(encoding="utf-8").strip()
     found: str = click.prompt(prompt, hide_input=True, confirmation_prompt=True)

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from eme_connector.cli.context import Context, Eme, json_option, show
+from eme_connector.cli.context import Context, json_option, show
 
 if TYPE_CHECKING:
+    from eme_connector.bootstrap import Eme
     from eme_connector.config import Config
 
 LOW_DISK = 500_000_000

@@ -22,9 +22,9 @@ def ingest(
     files: tuple[str, ...], server: str, token_file: str | None, event: bool, as_json: bool
 ) -> None:
     """Send FILES (`-` is standard input, .gz goes as it is); ends with 1 if any was refused."""
-    from eme_connector.cli.api import Api, InvalidInput
+    from eme_connector.cli.api import Api
     from eme_connector.cli.errors import exit_code
-    from eme_connector.errors import EmeError
+    from eme_connector.errors import EmeError, InvalidInput
 
     api = Api(server.rstrip("/"), token=_token(token_file))
     path = "/ci/threats/event" if event else "/ci/threats"

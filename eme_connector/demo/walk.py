@@ -97,7 +97,7 @@ class Walk:
         playbook = person.call("GET", f"/ci/threats/{threat}/playbook")
         if not any(book["steps"] for book in playbook.json()["playbooks"]):
             return self._wait_shared(threat, seen.json()["revision"], status)
-        note = {}
+        note: Line = {}
         if status == "pending":
             playbook, note = self._approve(person, threat, playbook)
         decision = playbook.json()["decision"]

@@ -187,7 +187,8 @@ def parse_time(text: str) -> tuple[datetime, bool] | None:
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
     try:
         place = timezone(-offset if sign == "-" else offset)
-        moment = datetime(*(int(part) for part in parts), micros, place)  # type: ignore[misc,arg-type]
+        year, month, day, hour, minute, second = (int(part) for part in parts)
+        moment = datetime(year, month, day, hour, minute, second, micros, place)
         return moment.astimezone(UTC), zone is not None
     except (ValueError, OverflowError):
         return None

@@ -178,7 +178,9 @@ def _bucket(one: Bucket) -> Document:
 
 def _resolution(found: Threat) -> Document | None:
     made = found.resolution
-    return made and {"by": made.by, "at": time_text(made.at), "reason": made.reason}
+    if made is None:
+        return None
+    return {"by": made.by, "at": time_text(made.at), "reason": made.reason}
 
 
 def _playbook(one: Playbook, found: Threat) -> Document:

@@ -210,7 +210,11 @@ def _write_down(
     before: Threat | None = None,
 ) -> None:
     at, decision = _micros(now), threat.decision
-    detail = {"kind": threat.detection.kind, "group": threat.group, "digest": threat.digest}
+    detail: dict[str, object] = {
+        "kind": threat.detection.kind,
+        "group": threat.group,
+        "digest": threat.digest,
+    }
     tx.record(_record(event, at, caller.name, threat, detail))
     decided_now = before is None or before.decision != decision
     if decided_now and decision.status is Status.APPROVED:

@@ -111,7 +111,7 @@ def _check_form() -> None:
     data = bodies.read(strict_json.MAX_BYTES, bodies.JSON_TYPES[:1])
     if not isinstance(strict_json.loads(data), dict):
         raise Malformed("expected a JSON object")
-    request._cached_data = data  # type: ignore[attr-defined]  # the framework reads it again
+    request._cached_data = data  # the framework reads it again
 
 
 def _after(eme: Eme) -> Any:

@@ -7,6 +7,7 @@ from typing import cast
 from flask import Flask, current_app, g, request, session
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
+from flask_session.base import ServerSideSession
 from flask_wtf.csrf import CSRFProtect
 from limits import RateLimitItemPerMinute
 
@@ -83,7 +84,8 @@ def log_in(name: str, password: str) -> Account:
     account = accounts.prove_password(name, password, store=eme.store)
     session.clear()
     session[ACCOUNT] = account.id
-    cast("StoreSessions", current_app.session_interface).regenerate(session)
+    sessions = cast("StoreSessions", current_app.session_interface)
+    sessions.regenerate(cast("ServerSideSession", session))
     g.account, g.caller = account, accounts.caller_of(account)
     return account
 

@@ -152,7 +152,7 @@ def take_results(path: ThreatPath, raw: JsonBody) -> Response:
     running = eme()
     body = read(running.config.limits.body_bytes, JSON_TYPES)
     found = results.record_results(
-        str(path.threat_id), body, request.headers, caller=current_caller(), system=running
+        str(path.threat_id), body, dict(request.headers), caller=current_caller(), system=running
     )
     return with_etag(jsonify(threat_json.playbook(found)), found.digest)
 

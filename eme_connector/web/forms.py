@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from eme_connector.domain.playbook import ACTIONS
-from eme_connector.web.routes import Form
+from eme_connector.web.routes import Form, example
 from eme_connector.web.shapes import BandWord, KindWord, StatusWord
 
 
@@ -73,9 +73,7 @@ class DecisionForm(Form):
     valid_until: str | None = Field(
         None, max_length=40, description="New end (RFC 3339) for a playbook outside its validity."
     )
-    model_config = Form.model_config | {
-        "openapi_extra": {"example": {"status": "approved", "reason": "seen it, agreed"}}
-    }
+    model_config = example({"status": "approved", "reason": "seen it, agreed"})
 
 
 class DecisionPatch(DecisionForm):
@@ -89,14 +87,14 @@ class SharingForm(Form):
     recipients: list[str] | None = Field(
         None, max_length=1000, description="Members named for AMBER+STRICT and RED."
     )
-    model_config = Form.model_config | {"openapi_extra": {"example": {"group": None}}}
+    model_config = example({"group": None})
 
 
 class ResolutionForm(Form):
     """Why a threat is closed."""
 
     reason: str = Field(min_length=1, max_length=2000)
-    model_config = Form.model_config | {"openapi_extra": {"example": {"reason": "false alarm"}}}
+    model_config = example({"reason": "false alarm"})
 
 
 class ScopeForm(Form):
@@ -112,11 +110,7 @@ class SettingForm(Form):
 
     automatic: dict[str, dict[str, bool]] = Field(description="Group, then action.")
     scope: ScopeForm | None = None
-    model_config = Form.model_config | {
-        "openapi_extra": {
-            "example": {"automatic": {"contain": {"isolate": True, "block_service": True}}}
-        }
-    }
+    model_config = example({"automatic": {"contain": {"isolate": True, "block_service": True}}})
 
     @field_validator("automatic")
     @classmethod
@@ -145,13 +139,11 @@ class StopForm(Form):
 
     stopped: bool
     reason: str = Field(min_length=1, max_length=2000)
-    model_config = Form.model_config | {
-        "openapi_extra": {"example": {"stopped": False, "reason": "all clear"}}
-    }
+    model_config = example({"stopped": False, "reason": "all clear"})
 
 
 class ScanForm(Form):
     """An address to scan."""
 
     ip: str = Field(min_length=2, max_length=45, description="An address of your own ranges.")
-    model_config = Form.model_config | {"openapi_extra": {"example": {"ip": "10.0.0.7"}}}
+    model_config = example({"ip": "10.0.0.7"})

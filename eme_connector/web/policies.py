@@ -85,7 +85,7 @@ def _change(path: SettingPath, body: SettingForm, *, merge: bool) -> Setting:
 
 def _scope(body: SettingForm) -> Scope | None:
     scope = body.scope
-    return scope and Scope(scope.sector, scope.asset_type, scope.tag)
+    return None if scope is None else Scope(scope.sector, scope.asset_type, scope.tag)
 
 
 def _shown(found: Setting) -> Response:

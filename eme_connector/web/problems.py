@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import structlog
@@ -47,7 +47,7 @@ def forged(_: CSRFError) -> Response:
 def by_framework(error: HTTPException) -> Response:
     """Answer what the web framework refused."""
     if error.response is not None:
-        return Response(error.response.get_data(), error.code, mimetype=error.response.mimetype)
+        return cast("Response", error.response)
     found = by_status(error.code or 500, error.name, "")
     if error.code == 405 and (methods := getattr(error, "valid_methods", None)):
         found.headers["Allow"] = ", ".join(sorted(methods))

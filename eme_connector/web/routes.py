@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict
@@ -15,14 +15,21 @@ from eme_connector.web.auth import need
 View = TypeVar("View", bound=Callable[..., Any])
 BASE = "/api/v1"
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}, {"session": []}]
-PUBLIC = "public"
-SIGNED = "signed"
+Open = Literal["public", "signed"]
+PUBLIC: Open = "public"
+SIGNED: Open = "signed"
 
 
 class Form(BaseModel):
     """A form of our own: strict, unknown members refused."""
 
     model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+def example(document: dict[str, Any]) -> ConfigDict:
+    """Return a form's configuration with an example for the document."""
+    shown = {"openapi_extra": {"example": document}}
+    return cast("ConfigDict", {**Form.model_config, **shown})
 
 
 class Shape(BaseModel):
@@ -48,7 +55,7 @@ class Operation:
     id: str
     method: str
     path: str
-    right: Right | Literal["public", "signed"]
+    right: Right | Open
     query: frozenset[str] = frozenset()
     raw: str = ""
     conditional: bool = False
@@ -73,7 +80,7 @@ def operation(
     path: str,
     *,
     id: str,
-    right: Right | Literal["public", "signed"],
+    right: Right | Open,
     answers: dict[int, type[BaseModel] | dict[str, Any] | None],
     query: type[BaseModel] | None = None,
     raw: str = "",

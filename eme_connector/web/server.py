@@ -39,6 +39,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "worker_exit": _stop,
         }
         for name, value in settings.items():
+            assert self.cfg is not None
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
 

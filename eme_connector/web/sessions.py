@@ -36,7 +36,7 @@ class StoreSessions(ServerSideSessionInterface):  # type: ignore[misc]
 
     def __init__(self, app: Flask, store: Store, clock: Clock) -> None:
         super().__init__(app, key_prefix="", use_signer=False, permanent=True, sid_length=32)
-        self.serializer = _Json()
+        self._json = _Json()
         self._store, self._clock = store, clock
 
     def open_session(self, app: Flask, request: Request) -> ServerSideSession:
@@ -53,7 +53,7 @@ class StoreSessions(ServerSideSessionInterface):  # type: ignore[misc]
 
     def _retrieve_session_data(self, store_id: str) -> dict[str, Any] | None:
         data = self._store.find_session(store_id, round(self._clock() * 1_000_000))
-        return self.serializer.decode(data) if data else None
+        return self._json.decode(data) if data else None
 
     def _delete_session(self, store_id: str) -> None:
         self._store.transact(lambda tx: tx.delete_session(store_id))
@@ -61,7 +61,7 @@ class StoreSessions(ServerSideSessionInterface):  # type: ignore[misc]
     def _upsert_session(
         self, lifetime: timedelta, session: ServerSideSession, store_id: str
     ) -> None:
-        data = self.serializer.encode(session)
+        data = self._json.encode(session)
         expires = round((self._clock() + lifetime.total_seconds()) * 1_000_000)
         account = session.get(ACCOUNT)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Executable, and_, func, select
 
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.threats import DAY, HOUR
@@ -14,7 +14,7 @@ from eme_connector.domain.listing import Aggregate, Bucket
 
 KEYWORDS = 20
 WEEK = 7 * DAY
-Rows = Callable[[Select[Any]], Any]
+Rows = Callable[[Executable], Sequence[Any]]
 
 
 def aggregate(viewer: str, at: int, rows: Rows, lag: float) -> Aggregate:

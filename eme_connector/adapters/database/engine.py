@@ -145,7 +145,7 @@ class DatabaseStore(DatabaseReads):
                 result = work(Rows(driver, touched, self._clock))
             raw.commit()
         except psycopg.Error as exc:
-            raw.invalidate() if raw.driver_connection.closed else raw.rollback()
+            _roll_back(raw)
             if exc.sqlstate in _RETRY:
                 raise _Again from exc
             raise StoreUnavailable("the database could not keep this") from exc
@@ -155,6 +155,13 @@ class DatabaseStore(DatabaseReads):
         finally:
             raw.close()
         return result
+
+
+def _roll_back(raw: Any) -> None:
+    if raw.driver_connection.closed:
+        raw.invalidate()
+    else:
+        raw.rollback()
 
 
 class _Again(Exception):

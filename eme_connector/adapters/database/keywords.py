@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, TextClause, bindparam, func, select, text
+from sqlalchemy import ColumnElement, Executable, Select, TextClause, bindparam, func, select, text
 
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.statements import Connection, Statement
@@ -54,7 +54,7 @@ _MOVE = Statement(
         .on_conflict_do_update(index_elements=["name"], set_={"value": bindparam("value")})
     )
 )
-Rows = Callable[[Any], Sequence[Any]]
+Rows = Callable[[Executable], Sequence[Any]]
 
 
 def matching(keyword: str, dialect: str, rows: Rows) -> ColumnElement[bool] | None:
@@ -139,5 +139,4 @@ def _document(threat: Threat) -> str:
 
 
 def _exists(clause: TextClause) -> ColumnElement[bool]:
-    found: Any = clause
-    return found
+    return cast("ColumnElement[bool]", clause)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Executable, Select, and_, or_, select
 
 from eme_connector.adapters.database import tables as t
 from eme_connector.domain.listing import MAX_PAGE, MAX_WALK, ListQuery, Page
@@ -17,7 +17,7 @@ from eme_connector.formats.codec import load_threat
 
 _L = t.listing.c
 _CHUNK = 500
-Rows = Callable[[Select[Any]], list[Any]]
+Rows = Callable[[Executable], Sequence[Any]]
 Key = tuple[int, ...] | tuple[int | str, ...]
 
 

@@ -85,7 +85,7 @@ def insert_into(table: Table) -> Statement:
 @lru_cache
 def put_into(table: Table) -> Statement:
     """Return the insert of *table* that replaces the row with the same primary key."""
-    values = {c.name: bindparam(c.name) for c in table.columns}
+    values: dict[str, Any] = {c.name: bindparam(c.name) for c in table.columns}
     keys = [c.name for c in table.primary_key.columns]
 
     def build(module: ModuleType) -> Executable:
@@ -100,7 +100,7 @@ def put_into(table: Table) -> Statement:
 @lru_cache
 def add_to(table: Table) -> Statement:
     """Return the upsert that adds `n` to a counter row of *table*."""
-    values = {c.name: bindparam(c.name) for c in table.columns}
+    values: dict[str, Any] = {c.name: bindparam(c.name) for c in table.columns}
     keys = [c.name for c in table.primary_key.columns]
 
     def build(module: ModuleType) -> Executable:

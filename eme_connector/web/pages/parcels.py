@@ -36,9 +36,13 @@ class Parcel:
 
 def parcels(found: Iterable[Delivery], who: Reader) -> list[Parcel]:
     """Return where the deliveries stand; a share that became others is not one any more."""
-    return [
-        _parcel(one, who) for one in found if one.lane != SHARE_LANE or one.state in _SHARE_SHOWN
-    ]
+    sent = list(found)
+    newest = max((one.id for one in sent if one.lane == SHARE_LANE), default=0)
+    return [_parcel(one, who) for one in sent if one.lane != SHARE_LANE or _stuck(one, newest)]
+
+
+def _stuck(share: Delivery, newest: int) -> bool:
+    return share.id == newest and share.state in _SHARE_SHOWN
 
 
 def _parcel(one: Delivery, who: Reader) -> Parcel:

@@ -191,7 +191,8 @@ def _warnings(threat: Threat) -> list[str]:
     ended = _ended(threat) and not any(one.code == "outside-validity" for one in whole)
     more = [_("the playbook is outside its validity and needs a new end")] if ended else []
     early = [_("the playbook is not valid yet; it can be approved once it is")]
-    return [*found, *more, *(early if _too_early(threat) else [])]
+    said = [*found, *more, *(early if _too_early(threat) else [])]
+    return [f"{one[:1].upper()}{one[1:]}." for one in said]
 
 
 def _ended(threat: Threat) -> bool:

@@ -143,6 +143,7 @@ def flag(word: str) -> str:
         "future-date": _("The sender's clock is more than 15 minutes ahead of ours, or wrong."),
         "no-zone": _("A time came without a zone; it was read as UTC."),
         "unknown-marking": _("It carries a marking that we do not know; TLP was chosen by us."),
+        "seen-reversed": _("It was last seen before it was first seen, says the sender."),
         "clock-skew": _("The clock of the sidecar that told us differs from ours."),
     }.get(word, word.replace("-", " "))
 
