@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, TypeVar, get_args
+from uuid import UUID
 
 from flask import url_for
 from flask_babel import gettext as _
@@ -67,12 +68,12 @@ _NAMES = {"since": "from", "until": "to"}
 def read(args: MultiDict[str, str]) -> Wanted:
     """Return what the URL's *args* ask for."""
     return Wanted(
-        keyword=args.get("keyword", "").strip()[:MAX_KEYWORD],
+        keyword=args.get("keyword", "").replace("\0", "").strip()[:MAX_KEYWORD],
         status=_one_of(args.get("status", ""), Status),
         type=_one_of(args.get("type", ""), Kind),
         risk=_one_of(args.get("risk", ""), Band),
         criticality=_among(args.get("criticality", ""), list("12345")),
-        organisation=args.get("organisation", "")[:36],
+        organisation=str(args.get("organisation", type=UUID) or ""),
         since=_day(args.get("from", "")),
         until=_day(args.get("to", "")),
         sort=_among(args.get("sort", ""), get_args(Order)) or "newest",

@@ -27,7 +27,7 @@ def login_form() -> Answer:
 @blueprint.post("/login")
 def login() -> Answer:
     """Check name and password."""
-    name = request.form.get("name", "").strip()
+    name = request.form.get("name", "").replace("\0", "").strip()
     try:
         auth.log_in(name, request.form.get("password", ""))
     except TooManyRequests:

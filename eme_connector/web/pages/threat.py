@@ -56,12 +56,8 @@ def threat_data(threat_id: UUID) -> str:
 def threat_parts() -> Response:
     """Return the parts of rows and cards that change while a page is open."""
     who = reader()
-    who.caller.need(Right.READ)
-    rows = [
-        row_of(found, who)
-        for wanted in request.args.getlist("id")[:MAX_PARTS]
-        if (found := who.eme.store.find_visible_threat(wanted, who.caller.organisation))
-    ]
+    wanted = request.args.getlist("id", type=UUID)[:MAX_PARTS]
+    rows = [row_of(found, who) for one in wanted if (found := _find(one, who))]
     response = Response(render_template("parts/parts.html", rows=rows))
     response.cache_control.no_store = True
     return response
@@ -74,6 +70,13 @@ def find(threat_id: UUID, who: Reader) -> Threat:
         NotAllowed, NotFound
     """
     return browse.get_threat(str(threat_id), caller=who.caller, store=who.eme.store)
+
+
+def _find(threat_id: UUID, who: Reader) -> Threat | None:
+    try:
+        return find(threat_id, who)
+    except NotFound:
+        return None
 
 
 def card(
