@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import and_, bindparam, exists, func, literal_column, or_, select, update
 
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.statements import Connection, Statement, insert_into
@@ -21,13 +21,17 @@ _NAMES = [field.name for field in fields(Delivery)]
 COLUMNS = [_D[name] for name in _NAMES]
 _OPEN = [str(state) for state in sorted(OPEN)]
 
+# written into the text: a partial index cannot be used for a state that comes as a parameter
+_OWED, _SENDING = literal_column("'owed'"), literal_column("'sending'")
+IS_OPEN = or_(_D.state == _OWED, _D.state == _SENDING)
+
 _earlier = t.delivery.alias("earlier")
 _held_up = exists().where(
     and_(
         _earlier.c.lane == _D.lane,
         _earlier.c.threat_id == _D.threat_id,
         _earlier.c.id < _D.id,
-        or_(_earlier.c.state == "owed", _earlier.c.state == "sending"),
+        or_(_earlier.c.state == _OWED, _earlier.c.state == _SENDING),
     )
 )
 _DUE = Statement(
@@ -35,7 +39,7 @@ _DUE = Statement(
     .where(
         and_(
             _D.lane == _P("lane"),
-            or_(_D.state == "owed", _D.state == "sending"),
+            IS_OPEN,
             _D.next_at <= _P("now"),
             _D.lease_until <= _P("now"),
             ~_held_up,
@@ -48,7 +52,7 @@ _DUE = Statement(
 _UNDER_LEASE = Statement(
     select(func.count())
     .select_from(t.delivery)
-    .where(and_(_D.lane == _P("lane"), _D.state == "sending", _D.lease_until > _P("now")))
+    .where(and_(_D.lane == _P("lane"), _D.state == _SENDING, _D.lease_until > _P("now")))
 )
 _BY_ID = Statement(select(*COLUMNS).where(_D.id == _P("id")).with_for_update())
 _BY_KEY = Statement(select(*COLUMNS).where(_D.key == _P("key")).with_for_update())

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from eme_connector.adapters.database import charts, keywords, lists
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.accounts import token_of
-from eme_connector.adapters.database.deliveries import COLUMNS, delivery_of
+from eme_connector.adapters.database.deliveries import COLUMNS, IS_OPEN, delivery_of
 from eme_connector.adapters.database.threats import setting_of
 from eme_connector.domain.accounts import Account, Peer, Token
 from eme_connector.domain.audit import AuditRecord
@@ -111,10 +111,9 @@ class DatabaseReads:
         return {(r.lane, State(r.state)): r.n for r in self._all(query)}
 
     def busy_lanes(self, now: float) -> tuple[tuple[str, ...], float | None]:
-        is_open = _D.state.in_(("owed", "sending"))
-        due = select(_D.lane).where(and_(is_open, _D.next_at <= now, _D.lease_until <= now))
+        due = select(_D.lane).where(and_(IS_OPEN, _D.next_at <= now, _D.lease_until <= now))
         lanes = tuple(r.lane for r in self._all(due.distinct()))
-        later = select(func.min(_D.next_at).label("at")).where(and_(is_open, _D.next_at > now))
+        later = select(func.min(_D.next_at).label("at")).where(and_(IS_OPEN, _D.next_at > now))
         row = self._one(later)
         return lanes, row.at if row else None
 

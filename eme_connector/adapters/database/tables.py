@@ -120,9 +120,12 @@ delivery = Table(
     Column("reason", Text, nullable=False),
     Column("receipt", Text, nullable=False),
 )
-Index("delivery_open", delivery.c.lane, delivery.c.state, delivery.c.next_at, delivery.c.id,
+Index("delivery_open", delivery.c.lane, delivery.c.id,
       sqlite_where=delivery.c.state.in_(("owed", "sending")),
       postgresql_where=delivery.c.state.in_(("owed", "sending")))  # fmt: skip
+Index("delivery_sending", delivery.c.lane,
+      sqlite_where=delivery.c.state == "sending",
+      postgresql_where=delivery.c.state == "sending")  # fmt: skip
 Index("delivery_threat", delivery.c.threat_id, delivery.c.lane, delivery.c.id)
 Index("delivery_due", delivery.c.next_at,
       sqlite_where=delivery.c.state.in_(("owed", "sending")),

@@ -93,10 +93,18 @@ def upgrade() -> None:
     op.create_index(
         "delivery_open",
         "delivery",
-        ["lane", "state", "next_at", "id"],
+        ["lane", "id"],
         unique=False,
         sqlite_where=sa.text("state IN ('owed', 'sending')"),
         postgresql_where=sa.text("state IN ('owed', 'sending')"),
+    )
+    op.create_index(
+        "delivery_sending",
+        "delivery",
+        ["lane"],
+        unique=False,
+        sqlite_where=sa.text("state = 'sending'"),
+        postgresql_where=sa.text("state = 'sending'"),
     )
     op.create_index("delivery_threat", "delivery", ["threat_id", "lane", "id"], unique=False)
     op.create_table(
