@@ -9,6 +9,7 @@ import pytest
 
 from eme_connector.domain.delivery import State
 from eme_connector.domain.threat import Status, Tlp
+from eme_connector.errors import StoreUnavailable
 from eme_connector.ports import Owed
 from tests.build import CERT, CI
 from tests.pages.conftest import PASSWORD, token_of, waiting
@@ -186,6 +187,20 @@ def test_a_form_that_is_too_long_is_not_read(site):
     answer = site.client().post("/login", data={"name": "x" * 500_000})
 
     assert answer.status_code == 413
+
+
+def test_a_database_that_is_down_is_said_with_the_next_step(site, monkeypatch):
+    def fail(*_args, **_kwargs):
+        raise StoreUnavailable("the database cannot be read")
+
+    client = site.client("anna")
+    monkeypatch.setattr(site.eme.store, "list_threats", fail)
+
+    answer = client.get("/threats")
+
+    assert answer.status_code == 503
+    assert "The database cannot be reached" in answer.text
+    assert "Try again" in answer.text
 
 
 def test_pages_allow_no_inline_code(site, threat):

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from eme_connector.domain.threat import Decision, Execution, Status
+from eme_connector.errors import StoreUnavailable
 from eme_connector.usecases.accounts import caller_of, disable_account
 from eme_connector.web.pages import live
 from eme_connector.web.pages.hub import Hub
@@ -178,6 +179,25 @@ def test_more_than_can_be_told_is_said_at_once(monkeypatch):
     next(events)
 
     assert next(events) == "id: 9000\nevent: reset\ndata: {}\n\n"
+
+
+def test_a_failing_store_ends_the_stream_but_logs_nobody_out():
+    class Failing:
+        def changes(self, viewer, after, limit):
+            raise StoreUnavailable("the database cannot be read")
+
+    assert list(live.stream(Failing(), Hub(1), lambda: CI, 0)) == ["retry: 2000\n\n"]
+
+
+def test_streams_end_when_the_process_stops(site, threat):
+    connection, answer = connect(site, "carl", 10_000)
+    began = time.monotonic()
+
+    live.end_streams(site.app)
+
+    assert answer.read().decode() == "retry: 2000\n\n"
+    assert time.monotonic() - began < 1
+    connection.close()
 
 
 def test_a_change_wakes_a_waiting_stream():

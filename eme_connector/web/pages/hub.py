@@ -14,6 +14,7 @@ class Hub:
         self._most = most
         self._open = 0
         self._turn = 0
+        self.ended = False
         self._listening = False
         self._changed = threading.Condition()
 
@@ -53,6 +54,13 @@ class Hub:
             with self._changed:
                 self._turn += 1
                 self._changed.notify_all()
+
+    def end(self) -> None:
+        """Say that no stream goes on: the process stops."""
+        with self._changed:
+            self.ended = True
+            self._turn += 1
+            self._changed.notify_all()
 
     def wait(self, turn: int, seconds: float) -> None:
         """Return as soon as `turn` is no longer *turn*, or after *seconds*."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from flask import Response, current_app, request, stream_with_context
+from flask import Flask, Response, current_app, request, stream_with_context
 
 from eme_connector.domain.listing import Change
 from eme_connector.domain.rights import Right
@@ -56,17 +56,29 @@ def live_changes() -> Response:
     return response
 
 
+def end_streams(app: Flask) -> None:
+    """End every open stream of *app*, so that its process can stop; pages come back."""
+    if "eme-live" in app.extensions:
+        app.extensions["eme-live"].end()
+
+
 def stream(store: Store, hub: Hub, viewer: Callable[[], str | None], after: int) -> Iterator[str]:
-    """Yield events; *viewer* is asked before each batch and ends the stream with None."""
+    """Yield events; *viewer* is asked before each batch, None says that nobody may read on.
+
+    When the store or the process is going, the stream just ends: pages open another.
+    """
     beat = time.monotonic()
     yield f"retry: {RETRY_MS}\n\n"
-    while True:
+    while not hub.ended:
         turn = hub.turn
-        organisation = viewer()
+        try:
+            organisation = viewer()
+            found = store.changes(organisation, after, BATCH) if organisation else ()
+        except EmeError:
+            return
         if organisation is None:
             yield "event: out\ndata: {}\n\n"
             return
-        found = store.changes(organisation, after, BATCH)
         if found:
             after = found[-1].id if len(found) < BATCH else store.last_change()
             yield "".join(_event(one) for one in found) if len(found) < BATCH else _reset(after)
@@ -79,11 +91,14 @@ def stream(store: Store, hub: Hub, viewer: Callable[[], str | None], after: int)
 
 
 def _viewer(environ: dict[str, Any]) -> str | None:
-    """Return for whom the stream goes on, or None: they are gone, or may read no longer."""
-    try:
-        return None if _hung_up(environ) else still_here()
-    except EmeError:
-        return None
+    """Return for whom the stream goes on, or None when they may read no longer.
+
+    Raises:
+        Unavailable: they have hung up.
+    """
+    if _hung_up(environ):
+        raise Unavailable("the other side has closed")
+    return still_here()
 
 
 def _hung_up(environ: dict[str, Any]) -> bool:
