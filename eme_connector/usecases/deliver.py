@@ -33,6 +33,7 @@ from eme_connector.usecases.receive import judge_now
 from eme_connector.usecases.system import System, micros
 
 SWEEP = 500
+ROUNDS = 64
 _EXECUTIONS = {State.DELIVERED: Execution.DISPATCHED, State.UNCERTAIN: Execution.UNCERTAIN}
 _WORDS = {("dispatch", State.DELIVERED): "dispatched", ("peer", State.DELIVERED): "shared"}
 _WRITTEN_DOWN = frozenset({State.DELIVERED, State.UNCERTAIN, State.REFUSED, State.DEAD})
@@ -79,11 +80,14 @@ def turn(
 
     def work(tx: Transaction) -> list[Delivery]:
         finishing(tx)
-        if limit <= 0:
-            return []
-        due = tx.due(lane, now, width=channel.width, limit=limit)
-        leased = (_lease(one, channel, terms, system, tx) for one in due if one.next_at <= now)
-        return [one for one in leased if one is not None]
+        leased: list[Delivery] = []
+        for _ in range(ROUNDS):  # what is withdrawn or parked makes room for the next
+            due = tx.due(lane, now, width=channel.width, limit=limit - len(leased))
+            if len(leased) >= limit or not due:
+                break
+            ready = (_lease(one, channel, terms, system, tx) for one in due)
+            leased += [one for one in ready if one is not None]
+        return leased
 
     return system.store.transact(work)
 
@@ -197,7 +201,7 @@ def _finishing(
     done: list[Done], channel: Slots, system: System, now: float
 ) -> Callable[[Transaction], list[Delivery | None]]:
     settled = [
-        (one, after(one, outcome, _terms(channel, system, now, random.random())))
+        (one, after(one, outcome, _terms(channel, system, now, random.random())))  # noqa: S311
         for one, outcome in done
     ]
 

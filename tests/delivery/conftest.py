@@ -12,12 +12,40 @@ from tests.doubles.peer import PeerServer
 
 
 @pytest.fixture
-def make(tmp_path):
-    """Make sidecars that are closed at the end."""
+def engine():
+    """Where sidecars keep their data; a module that proves both has its own."""
+    return "sqlite"
+
+
+@pytest.fixture(scope="session")
+def empty_postgres(postgres):
+    """Return the URL of a database of our schema, and how to empty it."""
+    import psycopg
+
+    from eme_connector.adapters.database import upgrade
+    from eme_connector.adapters.database.tables import metadata
+
+    url = postgres.create_database()
+    upgrade(url)
+    names = ", ".join(f'"{one.name}"' for one in metadata.sorted_tables)
+
+    def empty():
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(f"TRUNCATE {names}")
+        return url
+
+    return empty
+
+
+@pytest.fixture
+def make(tmp_path, engine, request):
+    """Make sidecars that are closed at the end; on PostgreSQL they share one database."""
     made = []
+    url = request.getfixturevalue("empty_postgres")() if engine == "postgresql" else ""
 
     def one(organisation=CI, folder="", **sections):
-        made.append(Sidecar(tmp_path / (folder or organisation), organisation, **sections))
+        place = tmp_path / (folder or organisation)
+        made.append(Sidecar(place, organisation, url=url, **sections))
         return made[-1]
 
     yield one

@@ -12,11 +12,17 @@ from eme_connector.domain.delivery import Found, Receipt, State
 from eme_connector.domain.policy import Context, Setting, judge
 from eme_connector.domain.threat import Execution
 from eme_connector.errors import DeliveryError
+from eme_connector.ports import Owed
 from eme_connector.usecases import decide, deliver
 from eme_connector.usecases.attempt import is_too_late
 from tests import build
 from tests.build import AT, CI, NOW, person
 from tests.delivery.world import LANE
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request):
+    return request.param
 
 
 def _channel(sidecar):
@@ -145,18 +151,11 @@ def test_no_more_than_the_width_are_under_lease(ci):
 
 def test_one_that_waits_holds_up_its_own_threat_only(ci):
     threat = ci.add()
-    ci.store.transact(lambda tx: tx.owe(replace_owed(threat, "second")))
+    ci.store.transact(lambda tx: tx.owe(_second(threat)))
     other = ci.add()
 
     assert [one.threat_id for one in _take(ci)] == [threat.id, other.id]
     assert _take(ci) == []
-
-
-def replace_owed(threat, payload):
-    from eme_connector.ports import Owed
-
-    return Owed(LANE, "dispatch", threat.id, CI, threat.sequence, payload.encode(),
-                threat.decision.dispatch_digest)  # fmt: skip
 
 
 def test_a_lease_that_ran_out_is_asked_about_where_repeats_are_not_safe(asking, hook):
@@ -270,3 +269,14 @@ def _approved_by_policy(sidecar):
     assert verdict.approves
     decided = moves.approve_by_policy(build.threat(detection=detection), verdict, at=AT)
     return sidecar.add(detection=detection, decision=decided.decision, dispatch="as-is")
+
+
+def _second(threat):
+    return Owed(
+        LANE,
+        "dispatch",
+        threat.id,
+        CI,
+        threat.sequence,
+        digest=threat.decision.dispatch_digest,
+    )

@@ -229,8 +229,8 @@ def test_4_another_orchestrator_s_delivery_is_refused(make, hook):
                        "status": "failed", "steps": []}).encode()  # fmt: skip
     headers = standard_webhooks.headers(standard_webhooks.secrets(SECRET), "m", ci.clock(), body)
 
+    caller = token(Right.RESULT, orchestrator="second")
     with pytest.raises(InvalidMessage):
-        caller = token(Right.RESULT, orchestrator="second")
         results.record_results(threat.id, body, headers, caller=caller, system=ci.eme)
 
 

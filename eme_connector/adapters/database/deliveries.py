@@ -49,6 +49,8 @@ _DUE = Statement(
     .limit(_P("most"))
     .with_for_update(skip_locked=True)
 )
+# two workers that count the leases of one lane at the same time would both find room
+_LOCK_LANE = Statement(select(func.pg_advisory_xact_lock(func.hashtext(_P("lane")))))
 _UNDER_LEASE = Statement(
     select(func.count())
     .select_from(t.delivery)
@@ -118,6 +120,8 @@ class DeliveryRows:
         return self._db.run(_VOID, {})
 
     def due(self, lane: str, now: float, *, width: int, limit: int) -> tuple[Delivery, ...]:
+        if self._db.dialect.name == "postgresql":
+            self._db.one(_LOCK_LANE, {"lane": lane})
         busy = self._db.one(_UNDER_LEASE, {"lane": lane, "now": now})
         free = min(limit, width - (busy[0] if busy else 0))
         if free <= 0:
