@@ -27,11 +27,7 @@ def list_settings(*, caller: Caller, store: Store) -> tuple[Setting, ...]:
     The general one is always there; until somebody saves it, nothing is automatic.
     """
     caller.need(Right.READ)
-    found = store.policy_settings_of(caller.organisation)
-    general = default_id(caller.organisation)
-    if all(one.id != general for one in found):
-        found = (*found, Setting(general, caller.organisation, version=0))
-    return tuple(sorted(found, key=lambda one: (one.id != general, one.id)))
+    return _settings(caller.organisation, store)
 
 
 def get_setting(setting_id: str, *, caller: Caller, store: Store) -> Setting:
@@ -40,11 +36,8 @@ def get_setting(setting_id: str, *, caller: Caller, store: Store) -> Setting:
     Raises:
         NotAllowed, NotFound
     """
-    settings = list_settings(caller=caller, store=store)
-    found = next((one for one in settings if one.id == setting_id), None)
-    if found is None:
-        raise NotFound("there is no such policy setting")
-    return found
+    caller.need(Right.READ)
+    return _find(setting_id, caller.organisation, store)
 
 
 def change_setting(
@@ -66,7 +59,7 @@ def change_setting(
         NotAllowed, NotFound, StaleDigest, InvalidInput
     """
     caller.need(Right.POLICY)
-    before = get_setting(setting_id, caller=caller, store=store)
+    before = _find(setting_id, caller.organisation, store)
     _check(setting_id, automatic, scope, caller)
 
     def work(tx: Transaction) -> Setting:
@@ -110,6 +103,21 @@ def create_setting(
         return _save(made, fresh, caller, now, tx)
 
     return store.transact(work)
+
+
+def _settings(organisation: str, store: Store) -> tuple[Setting, ...]:
+    found = store.policy_settings_of(organisation)
+    general = default_id(organisation)
+    if all(one.id != general for one in found):
+        found = (*found, Setting(general, organisation, version=0))
+    return tuple(sorted(found, key=lambda one: (one.id != general, one.id)))
+
+
+def _find(setting_id: str, organisation: str, store: Store) -> Setting:
+    found = next((one for one in _settings(organisation, store) if one.id == setting_id), None)
+    if found is None:
+        raise NotFound("there is no such policy setting")
+    return found
 
 
 def _save(changed: Setting, known: Setting, caller: Caller, now: float, tx: Transaction) -> Setting:

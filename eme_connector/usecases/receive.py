@@ -165,10 +165,11 @@ def _revise(
         bundle_id=bundle_id,
         content_digest=one.digest,
     )
-    if revised.digest == known.digest or known.resolution:
+    if revised.digest == known.digest:
         return revised
     tx.withdraw(known.id, "dispatch", "digest-changed")
-    anew = replace(revised, execution=Execution.NONE)  # what has left is another attempt's
+    # what has left is another attempt's, and what was closed was another response
+    anew = replace(revised, execution=Execution.NONE, resolution=None)
     return _decided_by_policy(anew, _judge(anew, rules, now, tx), now)
 
 

@@ -12,8 +12,9 @@ from eme_connector.domain.rights import Right
 from eme_connector.domain.sharing import GroupRule, RegisteredAsset
 from eme_connector.domain.threat import Kind, Status, Tlp
 from eme_connector.errors import InvalidBundle, NotAllowed
+from eme_connector.usecases.decide import close
 from eme_connector.usecases.receive import Rules, receive_bundle, receive_event
-from tests.build import CI, GROUP, NOW, OTHER_CI, organisation, token
+from tests.build import CI, GROUP, NOW, OTHER_CI, organisation, person, token
 from tests.bundles import ENABLED, bundle, carrier, step
 
 LANE = "orchestrator:demo"
@@ -159,6 +160,16 @@ def test_a_revision_that_would_send_something_else_is_pending_and_withdraws(stor
     assert owed(store, second) == [
         (State.WITHDRAWN, "digest-changed", first.decision.dispatch_digest)
     ]
+
+
+def test_a_closed_threat_opens_again_when_something_else_would_be_sent(store):
+    first = one(store, bundle())
+    close(first.id, "done by hand", caller=person(), store=store, now=NOW)
+
+    same = one(store, bundle(carrier(steps=[step(1), step(2, "Block Host Service")])))
+    other = one(store, bundle(carrier(steps=[step(1)])))
+
+    assert (same.status, other.status) == (Status.RESOLVED, Status.PENDING)
 
 
 def test_policy_is_asked_anew_for_a_revision(store, allow):

@@ -1,0 +1,160 @@
+"""Hostile bundles over HTTP: each gets its answer, and nothing of it runs or is called."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import resource
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from eme_connector.domain.listing import ListQuery
+from eme_connector.domain.rights import Right
+from tests.build import CI, OTHER_CI
+from tests.bundles import bundle, carrier, step
+
+EXPECTED = {
+    "h01": {400}, "h02": {400}, "h03": {422}, "h04": {422}, "h05": {413}, "h06": {400},
+    "h07": {400, 422}, "h08": {201}, "h09": {400}, "h10": {400, 422}, "h11": {422},
+    "h12": {413, 422}, "h13": {201}, "h14": {422}, "h15": {400, 415}, "h16": {422},
+}  # fmt: skip
+MB = 1024 * 1024
+
+
+def post(site, data, headers=None, **more):
+    sent = site.token(Right.INGEST) | {"Content-Type": "application/json"} | (headers or {})
+    return site.client().post("/api/v1/ci/threats", data=data, headers=sent, **more)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_each_hostile_file_gets_what_is_expected(site, corpora, name):
+    (path,) = (corpora / "iris-hostile").glob(f"{name}-*")
+    headers = {"Content-Encoding": "gzip"} if path.suffix == ".gz" else {}
+
+    answer = post(site, path.read_bytes(), headers)
+
+    assert answer.status_code in EXPECTED[name], answer.data
+    if answer.status_code != 201:
+        assert answer.mimetype == "application/problem+json"
+        assert site.eme.store.list_threats(ListQuery(CI)).threats == ()
+
+
+def test_all_of_them_in_one_store_do_not_disturb_each_other(site, corpora):
+    for path in sorted((corpora / "iris-hostile").glob("h*")):
+        headers = {"Content-Encoding": "gzip"} if path.suffix == ".gz" else {}
+        assert post(site, path.read_bytes(), headers).status_code < 500
+
+    (threat,) = site.eme.store.list_threats(ListQuery(CI)).threats
+    assert threat.revision == 2
+
+
+def test_sixteen_bombs_at_once_do_not_grow_memory(site):
+    bomb = gzip.compress(b'{"type":"bundle","objects":["' + b"A" * 10 * MB + b'"]}')
+    post(site, bomb, {"Content-Encoding": "gzip"})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(
+            pool.map(lambda _: post(site, bomb, {"Content-Encoding": "gzip"}), range(16))
+        )
+
+    assert {one.status_code for one in answers} == {413}
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    assert grown <= 64 * MB
+
+
+def test_a_body_that_says_it_is_too_long_is_refused_before_it_is_read(site):
+    class Unread(io.BytesIO):
+        def read(self, *_):
+            raise AssertionError("it was read")
+
+    environ = {"wsgi.input": Unread(), "CONTENT_LENGTH": str(50 * MB)}
+    headers = site.token(Right.INGEST) | {"Content-Type": "application/json"}
+    answer = site.client().post("/api/v1/ci/threats", headers=headers, environ_overrides=environ)
+
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/stix+json;version=2.1"}, 201),
+        ({"Content-Encoding": "br"}, 415),
+        ({"Content-Encoding": "gzip"}, 400),
+    ],
+)
+def test_content_types_and_encodings(site, headers, status):
+    assert post(site, json.dumps(bundle()), headers).status_code == status
+
+
+def test_a_problem_never_echoes_what_was_sent(site):
+    secret = "hunter2-in-the-wrong-place"
+    wrong = carrier()
+    wrong["detection"] |= {"classification": secret, "risk_score": secret, "organisation": secret}
+
+    answer = post(site, json.dumps(bundle(wrong)))
+
+    assert answer.status_code == 422
+    assert secret not in answer.text
+    assert [one["pointer"] for one in answer.json["errors"]] == [
+        "/objects/0/detection/organisation",
+        "/objects/0/detection/classification",
+        "/objects/0/detection/risk_score",
+    ]
+
+
+def test_at_most_fifty_faults_are_told_and_how_many_there_are(site):
+    steps = [step(n, "Isolate Host", action_impact="x") for n in range(80)]
+
+    answer = post(site, json.dumps(bundle(carrier(steps=steps))))
+
+    assert (len(answer.json["errors"]), answer.json["errors_total"]) == (50, 80)
+
+
+@pytest.mark.parametrize("deep", ["[" * 5_000 + "]" * 5_000, '{"a":' * 500 + "1" + "}" * 500])
+def test_own_forms_survive_deep_nesting(site, deep):
+    person = site.person()
+
+    answer = person.call(
+        "PUT", "/api/v1/ci/stop", data=deep, headers={"Content-Type": "application/json"}
+    )
+
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "form", [{"stopped": 1, "reason": "x"}, {"stopped": True}, {"stopped": True, "x": 1}, []]
+)
+def test_own_forms_are_strict(site, form):
+    answer = site.person().call("PUT", "/api/v1/ci/stop", json=form)
+
+    assert answer.status_code in (400, 422)
+    assert answer.mimetype == "application/problem+json"
+
+
+def test_two_bundles_with_the_same_ids_of_two_organisations_do_not_meet(site):
+    ours = site.ingest(bundle()).json["threats"][0]["id"]
+    theirs = site.ingest(bundle(carrier("CI-2")), OTHER_CI).json["threats"][0]["id"]
+
+    assert ours != theirs
+    for organisation, own, other in ((CI, ours, theirs), (OTHER_CI, theirs, ours)):
+        headers = site.token(Right.READ, organisation=organisation)
+        for path in (
+            "ci/threats",
+            "cert/threats",
+            "ci/threats?sort=risk",
+            "ci/threats?keyword=modbus",
+            "ci/threats?status=pending",
+            "ci/threats/aggregate",
+            "cert/cis",
+            "ci/policy/settings",
+        ):
+            text = site.client().get(f"/api/v1/{path}", headers=headers).text
+            assert other not in text, path
+        listed = site.client().get("/api/v1/ci/threats", headers=headers).json["threats"]
+        assert [one["id"] for one in listed] == [own]
+        hours = site.client().get("/api/v1/ci/threats/aggregate", headers=headers).json["hours"]
+        assert sum(one["total"] for one in hours) == 1
