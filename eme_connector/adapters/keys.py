@@ -7,6 +7,7 @@ first signature, not at start.
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eme_connector.errors import ConfigError, NotAuthenticated
+from eme_connector.errors import ConfigError, EmeError, NotAuthenticated
+from eme_connector.formats import strict_json
 from eme_connector.formats.certificate import find_certificate, fingerprint
 from eme_connector.ports import Verified
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 ALGORITHM = "EdDSA"
 FILE = "signing.pem"
 _YEARS = 20
+_MOST_HEADER = 4096
 
 
 class KeySigner:
@@ -94,14 +97,15 @@ def _certificate_in(path: Path) -> str:
 
 
 def _header(jws: str) -> dict[str, Any]:
-    from joserfc import jws as joserfc_jws
-    from joserfc.errors import JoseError
-
+    """Read the header alone: a stranger's message is not even decoded."""
+    encoded = jws[: _MOST_HEADER + 1].partition(".")[0]
     try:
-        header = joserfc_jws.extract_compact(jws.encode("ascii")).headers()
-    except (JoseError, ValueError, TypeError, KeyError) as exc:
+        padded = encoded + "=" * (-len(encoded) % 4)
+        data = base64.b64decode(padded, altchars=b"-_", validate=True)
+        header: Any = strict_json.loads(data, max_bytes=_MOST_HEADER, max_depth=4)
+    except (ValueError, EmeError) as exc:
         raise NotAuthenticated("this is not a compact JWS") from exc
-    if header.get("alg") != ALGORITHM:
+    if not isinstance(header, dict) or header.get("alg") != ALGORITHM:
         raise NotAuthenticated(f"only {ALGORITHM} is taken")
     issued_at = header.get("iat")
     if not isinstance(issued_at, int) or isinstance(issued_at, bool):

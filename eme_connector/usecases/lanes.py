@@ -171,6 +171,8 @@ class Lane:
             self._failures = 0
             self._poked = True  # there may be more behind it
             return
+        if time.monotonic() < self._paused_until:
+            return  # it was sent beside the one that failed: one silence, one pause
         self._failures += 1
         first = self._system.config.delivery.retry_first_s
         pause = min(PAUSE_MOST_S, first * 2.0 ** min(self._failures - 1, 16))

@@ -91,7 +91,9 @@ def test_2_a_changed_content_is_refused(pair, cert):
         share.receive_message(f"{head}.{other}.{signature}", system=cert.eme)
 
 
-@pytest.mark.parametrize("jws", ["", "a.b.c", "a.b", "\u00e9.x.y", "e30.e30.e30"])
+@pytest.mark.parametrize(
+    "jws", ["", "a.b.c", "a.b", "\u00e9.x.y", "e30.e30.e30", "W10.e30.e30", "a" * 9000]
+)
 def test_2_what_is_no_jws_is_refused(cert, jws):
     with pytest.raises(NotAuthenticated):
         share.receive_message(jws, system=cert.eme)

@@ -8,7 +8,17 @@ from dataclasses import fields
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import and_, bindparam, exists, func, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.statements import Connection, Statement, insert_into
@@ -22,7 +32,8 @@ COLUMNS = [_D[name] for name in _NAMES]
 _OPEN = [str(state) for state in sorted(OPEN)]
 
 # written into the text: a partial index cannot be used for a state that comes as a parameter
-_OWED, _SENDING = literal_column("'owed'"), literal_column("'sending'")
+_OWED: ColumnElement[str] = literal_column("'owed'")
+_SENDING: ColumnElement[str] = literal_column("'sending'")
 IS_OPEN = or_(_D.state == _OWED, _D.state == _SENDING)
 
 _earlier = t.delivery.alias("earlier")
