@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from argon2 import PasswordHasher
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug import Response
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -114,15 +115,18 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def eme(tmp_path: Path, prepared: Path) -> Iterator[Eme]:
-    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(prepared / "data", tmp_path / "data")
     built = build(parse(_tree(), {}, base=tmp_path))
     yield built
     built.store.close()
 
 
 @pytest.fixture
-def site(eme: Eme) -> Iterator[Site]:
-    running = Site(eme, create_app(eme))
+def site(eme: Eme, prepared: Path) -> Iterator[Site]:
+    app = create_app(eme)
+    # templates are compiled once for all tests
+    app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(prepared))
+    running = Site(eme, app)
     yield running
     running.stop()
 

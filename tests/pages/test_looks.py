@@ -28,8 +28,7 @@ def threat(site):
 @pytest.mark.parametrize(
     ("name", "path"),
     [
-        ("anna", "/threats"),
-        ("anna", "/threats?type=attack&criticality=5"),
+        ("anna", "/threats?sort=rank"),
         ("anna", "/threats/{id}"),
         ("anna", "/threats/{id}/data"),
         ("anna", "/policy"),

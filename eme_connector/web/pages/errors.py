@@ -107,12 +107,16 @@ def page_of(error: EmeError) -> ErrorPage:
         StoreUnavailable: _("Nothing was changed. Try again in a moment."),
     }
     title = titles.get(type(error), _(error.title))
-    detail = details.get(type(error), str(error))
+    detail = details.get(type(error), _sentence(str(error)))
     if isinstance(error, NotAuthenticated):
         return ErrorPage(error.status, title, detail, url_for("pages.login_form"), _("Log in"))
     if isinstance(error, StoreUnavailable):
         return ErrorPage(error.status, title, detail, request.path, _("Try again"))
     return ErrorPage(error.status, title, detail, home, _("Back to the threats"))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
 
 
 def _page(page: ErrorPage) -> Answer:

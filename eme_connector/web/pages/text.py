@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 
 from markupsafe import Markup, escape
 
-_LAYOUT = frozenset("\n\t")
+# looked at one by one; everything else is printable ASCII
+_DOUBTFUL = re.compile(r"[^\n\t\x20-\x7e]")
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 
@@ -17,18 +19,14 @@ def inert(text: object) -> str:
 
     Bidi controls, zero-width and other invisible characters become ⟨U+202E⟩ and the like.
     """
-    return "".join(_spelled(char) if _is_hidden(char) else char for char in str(text))
+    return _DOUBTFUL.sub(lambda found: _spelled(found[0], "{}"), str(text))
 
 
 def foreign(text: object) -> Markup:
     """Return text from outside for a page: escaped, spelled out, its direction kept inside."""
-    parts = [
-        Markup('<span class="cp">{}</span>').format(_spelled(char))
-        if _is_hidden(char)
-        else escape(char)
-        for char in _runs(str(text))
-    ]
-    return Markup("<bdi>{}</bdi>").format(Markup("").join(parts))
+    marked = '<span class="cp">{}</span>'
+    safe = _DOUBTFUL.sub(lambda found: _spelled(found[0], marked), str(escape(str(text))))
+    return Markup("<bdi>{}</bdi>").format(Markup(safe))  # noqa: S704 - escaped a line above
 
 
 def pretty(raw: bytes) -> str:
@@ -45,22 +43,6 @@ def short_id(uuid: str) -> str:
     return uuid.partition("-")[0]
 
 
-def _is_hidden(char: str) -> bool:
-    if len(char) > 1 or char in _LAYOUT:
-        return False
-    return char in _BLANK or unicodedata.category(char) in _HIDDEN
-
-
-def _spelled(char: str) -> str:
-    return f"⟨U+{ord(char):04X}⟩"
-
-
-def _runs(text: str) -> list[str]:
-    """Split *text* into hidden characters and the runs between them."""
-    runs: list[str] = []
-    start = 0
-    for index, char in enumerate(text):
-        if _is_hidden(char):
-            runs += [text[start:index], char]
-            start = index + 1
-    return [run for run in [*runs, text[start:]] if run]
+def _spelled(char: str, marked: str) -> str:
+    hidden = char in _BLANK or unicodedata.category(char) in _HIDDEN
+    return marked.format(f"⟨U+{ord(char):04X}⟩") if hidden else char
