@@ -25,7 +25,7 @@ from eme_connector.errors import Conflict, NotAllowed, NotAuthenticated, TooLarg
 from eme_connector.formats import eme_message
 from eme_connector.formats.eme_message import Message, StoredReceipt
 from eme_connector.ports import Transaction, Verified
-from eme_connector.usecases.system import System, micros, served
+from eme_connector.usecases.system import System, is_served, micros
 
 SKEW_S = 15 * 60
 SHOWN_SKEW_S = 60
@@ -54,7 +54,7 @@ def receive_message(jws: str, *, system: System) -> str:
     limits = system.config.limits
     message = eme_message.parse(verified.payload, max_bytes=limit, max_steps=limits.steps)
     _check_origin(message, peer, system.topology)  # (3)
-    if message.recipient not in served(system):  # (4)
+    if not is_served(message.recipient, system):  # (4)
         raise NotAllowed("the recipient is not an organisation of this sidecar")
     _check_need_to_know(message, system.topology)  # (5)
 

@@ -54,16 +54,25 @@ def served(system: System) -> frozenset[str]:
     Our own, those that the configuration names as served by us, and those that have an account
     or a token here: they read shared threats in this store, no message has to leave for them.
     """
-    own = system.config.instance.organisation
     store, at = system.store, micros(system.clock())
-    named = {one.uuid for one in system.topology.organisations.values() if one.sidecar == own}
     people = {one.organisation for one in store.accounts() if not one.disabled}
     tokens = {
         one.organisation
         for one in store.tokens()
         if one.revoked_at is None and (one.expires_at is None or one.expires_at > at)
     }
-    return frozenset({own} | named | people | tokens)
+    return frozenset(_configured(system) | people | tokens)
+
+
+def is_served(organisation: str, system: System) -> bool:
+    """Say whether *organisation* uses this sidecar; mostly the configuration knows."""
+    return organisation in _configured(system) or organisation in served(system)
+
+
+def _configured(system: System) -> set[str]:
+    own = system.config.instance.organisation
+    known = system.topology.organisations.values()
+    return {own, *(one.uuid for one in known if one.sidecar == own)}
 
 
 def micros(now: float) -> int:
