@@ -34,7 +34,7 @@ def threat(site):
 
 def test_a_status_changes_where_it_stands_within_a_second(site, look, threat):
     page = look("carl", "/threats")
-    cell = page.locator(f"[data-live='status:{threat.id}']")
+    cell = page.locator(f"[data-live='brief:{threat.id}']")
     assert "Waiting for CI-1" in cell.inner_text()
     before = cell.bounding_box()
 

@@ -102,7 +102,12 @@ class DatabaseStore(DatabaseReads):
         return len(entries)
 
     def void_leases(self) -> None:
-        """Make every delivery found in `sending` due at once: its sender died with us."""
+        """Make every delivery found in `sending` due at once: its sender died with us.
+
+        On SQLite only: on PostgreSQL another worker may be sending it now.
+        """
+        if self._writer is None:
+            return
         self.transact(lambda tx: tx.void_leases())  # type: ignore[attr-defined]
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any
 
@@ -77,7 +77,10 @@ class SqliteWriter:
         try:
             connection = self._connect()
             while batch := self._next_batch():
-                self._commit(connection, batch)
+                try:
+                    self._commit(connection, batch)
+                finally:
+                    _fail(future for _, future in batch)
             connection.close()
         finally:
             self._fail_waiting()
@@ -99,7 +102,7 @@ class SqliteWriter:
             self._closed = True
         while not self._queue.empty():
             if item := self._queue.get():
-                item[1].set_exception(StoreUnavailable("the store has stopped"))
+                _fail([item[1]])
 
     def _commit(
         self, connection: sqlite3.Connection, batch: list[tuple[Work, Future[Any]]]
@@ -155,6 +158,13 @@ class SqliteWriter:
                 connection.execute("ROLLBACK")
             except sqlite3.Error:
                 return
+
+
+def _fail(futures: Iterable[Future[Any]]) -> None:
+    """Tell whoever still waits that nothing of theirs was kept: nobody may wait for ever."""
+    for future in futures:
+        if not future.done():
+            future.set_exception(StoreUnavailable("the store has stopped"))
 
 
 def _translated(exc: BaseException) -> BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -35,17 +36,28 @@ class Parcel:
 
 
 def parcels(found: Iterable[Delivery], who: Reader) -> list[Parcel]:
-    """Return where the deliveries stand; a share that became others is not one any more."""
+    """Return where the deliveries stand, of those alike the newest."""
     sent = list(found)
-    newest = max((one.id for one in sent if one.lane == SHARE_LANE), default=0)
-    return [_parcel(one, who) for one in sent if one.lane != SHARE_LANE or _stuck(one, newest)]
+    newest = {(one.lane, one.state): one.id for one in sent}
+    told = Counter((one.lane, one.state) for one in sent)
+    return [
+        _parcel(one, told[one.lane, one.state], who)
+        for one in sent
+        if _is_shown(one) and (_is_open(one) or newest[one.lane, one.state] == one.id)
+    ]
 
 
-def _stuck(share: Delivery, newest: int) -> bool:
-    return share.id == newest and share.state in _SHARE_SHOWN
+def _is_shown(one: Delivery) -> bool:
+    """Leave out a share that became others, or that a newer one stands behind."""
+    return one.lane != SHARE_LANE or one.state in _SHARE_SHOWN
 
 
-def _parcel(one: Delivery, who: Reader) -> Parcel:
+def _is_open(one: Delivery) -> bool:
+    """Say whether a person may want to look at this one, besides the newest like it."""
+    return one.state in _RETRIED
+
+
+def _parcel(one: Delivery, count: int, who: Reader) -> Parcel:
     icon, tone, word = _state(one)
     right = Right.DECIDE if one.kind == "dispatch" else Right.SHARE
     halted = one.state is State.WITHDRAWN and one.reason == "stopped"
@@ -56,7 +68,7 @@ def _parcel(one: Delivery, who: Reader) -> Parcel:
         tone=tone,
         target=target_words(one.lane, who),
         word=word,
-        why=_why(one),
+        why=_why(one, count),
         at=float(one.sent_at or one.created_at),
         may_retry=open_again and who.may(right),
         warning=_("It may have run already.") if one.state is State.UNCERTAIN else "",
@@ -109,8 +121,10 @@ def _state(one: Delivery) -> tuple[str, Tone, str]:
     return found[one.state]
 
 
-def _why(one: Delivery) -> str:
+def _why(one: Delivery, count: int) -> str:
     parts = [reason_words(one.reason) if one.reason else ""]
+    if one.state is State.DELIVERED and count > 1:
+        parts.append(ngettext("%(num)s message", "%(num)s messages", count))
     if one.state is State.OWED and one.attempts:
         parts.append(ngettext("tried %(num)s time", "tried %(num)s times", one.attempts))
         parts.append(_("next try %(when)s", when=moments.ago(float(one.next_at))))

@@ -18,9 +18,11 @@ from eme_connector.web.pages.words import Tone
 Detail = dict[str, Any]
 Said = tuple[str, Tone, str, str]
 # what only the organisation whose threat it is needs to know
-OWN = frozenset(
-    {"sharing", "share-owed", "shared", "refused", "dead", "dropped", "retried", "withdrawn"}
-)
+OWN = frozenset({"sharing", "shared", "refused", "dead", "dropped", "retried", "withdrawn"})
+
+
+# nothing that a person could do anything with
+QUIET = frozenset({"repeated", "share-owed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def timeline(threat: Threat, records: Iterable[AuditRecord], who: Reader) -> lis
     own = who.owns(threat)
     shown = [one for one in records if own or one.event not in OWN]
     told = shown if own else sorted([*shown, *_told(threat, shown)], key=lambda one: one.at)
-    return [_entry(one, threat, who) for one in told if one.event != "repeated"]
+    return [_entry(one, threat, who) for one in told if one.event not in QUIET]
 
 
 def _told(threat: Threat, shown: list[AuditRecord]) -> list[AuditRecord]:
@@ -128,11 +130,6 @@ def _not_evidenced(record: AuditRecord, threat: Threat, who: Reader) -> Said:
     return "uncertain", "bad", word, _target(record, who)
 
 
-def _share_owed(record: AuditRecord, threat: Threat, who: Reader) -> Said:
-    count = int(record.detail.get("members", 0)) + int(record.detail.get("here", 0))
-    return "shared", "soft", _("Being shared"), _("with %(n)s of the group", n=count)
-
-
 def _shared(record: AuditRecord, threat: Threat, who: Reader) -> Said:
     return "shared", "soft", _("Shared"), _target(record, who)
 
@@ -181,7 +178,6 @@ _EVENTS: dict[str, Callable[[AuditRecord, Threat, Reader], Said]] = {
     "succeeded": _succeeded,
     "failed": _failed,
     "not-evidenced": _not_evidenced,
-    "share-owed": _share_owed,
     "shared": _shared,
     "withdrawn": _withdrawn,
     "uncertain": _uncertain,

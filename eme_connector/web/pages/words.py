@@ -46,6 +46,8 @@ def execution(threat: Threat) -> Words | None:
     """Return how far the approved playbook has come, or None when nothing is to be run."""
     if threat.decision.status is not Status.APPROVED:
         return None
+    if threat.resolution and threat.execution in (Execution.NONE, Execution.SUCCEEDED):
+        return None  # the resolution says it all
     return {
         Execution.NONE: Words("sent", "soft", _("Not sent yet")),
         Execution.DISPATCHED: Words("sent", "soft", _("Sent to the orchestrator")),
@@ -108,6 +110,8 @@ def actor(by: str) -> str:
     """Return who did it: a person's name, the policy, or an orchestrator."""
     if by == "policy":
         return _("policy")
+    if by == "person":
+        return _("a person")  # another sidecar does not tell names
     lane, found, name = by.partition(":")
     return _("orchestrator %(name)s", name=name) if found and lane == "orchestrator" else by
 

@@ -1,0 +1,405 @@
+"""What every store has to do; SQLite and PostgreSQL run the same suite.
+
+There is no store in memory: SQLite in a temporary folder is fast enough, and real.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from eme_connector.domain.accounts import Account, Peer, Token
+from eme_connector.domain.audit import AuditRecord
+from eme_connector.domain.delivery import State
+from eme_connector.domain.listing import ListQuery
+from eme_connector.domain.policy import Scope, Setting
+from eme_connector.domain.rights import Right
+from eme_connector.domain.risk import Band
+from eme_connector.domain.threat import Decision, Kind, Status
+from eme_connector.errors import InvalidInput
+from eme_connector.ports import Owed
+from tests.build import AT, CERT, CI, OTHER_CI, detection, threat
+
+HOUR = 3_600_000_000
+LANE = "orchestrator:a"
+
+
+def some(number=0, **fields):
+    """Return a threat of its own identity, received *number* µs after the others."""
+    found = fields.pop("detection", None) or detection(iris_id=str(uuid4()))
+    return threat(**{"id": str(uuid4()), "detection": found, "received_at": AT + number} | fields)
+
+
+def put(store, found, viewers=(CI,)):
+    store.transact(lambda tx: tx.add_threat(found, b"{}", viewers=list(viewers)))
+    return found
+
+
+def owe(store, threat_id="t", lane=LANE, kind="dispatch"):
+    return store.transact(lambda tx: tx.owe(Owed(lane, kind, threat_id, CI, 1, b"x", "d")))
+
+
+def due(store, lane=LANE, now=None, width=8, limit=8):
+    now = time.time() + 1 if now is None else now
+    return store.transact(lambda tx: tx.due(lane, now, width=width, limit=limit))
+
+
+def update(store, delivery, at_fence=None, **fields):
+    changed = replace(delivery, **fields)
+    expected = delivery.fence if at_fence is None else at_fence
+    return store.transact(lambda tx: tx.save_delivery(changed, fence=expected))
+
+
+def decided(found, status):
+    return replace(found, sequence=found.sequence + 1, decision=Decision(status=status))
+
+
+class StoreContract:
+    """Subclass it and give a `store` fixture."""
+
+    # transact
+
+    def test_a_work_returns_its_result_after_commit(self, store):
+        found = some()
+        assert store.transact(lambda tx: (tx.add_threat(found, b"", viewers=[CI]), 7)[1]) == 7
+        assert store.find_visible_threat(found.id, CI) == found
+
+    def test_an_exception_rolls_back_its_own_work_only(self, store):
+        kept, lost = some(), some()
+        started = threading.Barrier(2)
+
+        def good():
+            started.wait()
+            return put(store, kept)
+
+        def bad():
+            def work(tx):
+                tx.add_threat(lost, b"", viewers=[CI])
+                raise KeyError("mine")
+
+            started.wait()
+            store.transact(work)
+
+        with ThreadPoolExecutor(2) as pool:
+            one, other = pool.submit(good), pool.submit(bad)
+            assert one.result() == kept
+            with pytest.raises(KeyError):
+                other.result()
+
+        assert store.find_visible_threat(kept.id, CI) == kept
+        assert store.find_visible_threat(lost.id, CI) is None
+        assert store.aggregate(CI, AT).hours[-1].total == 1
+
+    def test_transactions_do_not_nest(self, store):
+        with pytest.raises(RuntimeError):
+            store.transact(lambda tx: store.transact(lambda tx: None))
+
+        assert store.transact(lambda tx: 1) == 1
+
+    def test_sixteen_writers_lose_nothing(self, store):
+        def write(number):
+            return [put(store, some(number)).id for _ in range(10)]
+
+        with ThreadPoolExecutor(16) as pool:
+            ids = [one for found in pool.map(write, range(16)) for one in found]
+
+        assert all(store.find_visible_threat(one, CI) for one in ids)
+        assert store.aggregate(CI, AT).hours[-1].total == 160
+
+    def test_the_same_identity_from_many_at_once_is_one_threat(self, store):
+        same = detection()
+
+        def take(_):
+            def work(tx):
+                known = tx.find_own_threat(CI, same.carrier_id, same.iris_id)
+                if known:
+                    return known.id
+                fresh = some(detection=same)
+                tx.add_threat(fresh, b"", viewers=[CI])
+                return fresh.id
+
+            return store.transact(work)
+
+        with ThreadPoolExecutor(8) as pool:
+            assert len(set(pool.map(take, range(24)))) == 1
+
+    def test_listeners_hear_after_the_commit(self, store):
+        heard = []
+        stop = store.subscribe(heard.append)
+        put(store, some())
+        owe(store)
+        stop()
+        owe(store)
+
+        topics = [one for found in heard for one in found]
+        assert Counter(topics)["change"] >= 1
+        assert Counter(topics)["delivery"] == 1
+
+    # need to know
+
+    def test_who_may_not_read_sees_nothing_anywhere(self, store):
+        put(store, some())
+
+        assert store.list_threats(ListQuery(OTHER_CI)).threats == ()
+        assert store.changes(OTHER_CI, 0, 10) == ()
+        assert store.aggregate(OTHER_CI, AT).origins == {}
+        assert store.aggregate(OTHER_CI, AT).keywords == ()
+        assert sum(one.total for one in store.aggregate(OTHER_CI, AT).weeks) == 0
+
+    def test_a_further_viewer_sees_it_once(self, store):
+        found = put(store, some())
+        for _ in range(2):
+            store.transact(lambda tx: tx.add_viewer(found, CERT))
+
+        assert store.list_threats(ListQuery(CERT)).threats == (found,)
+        assert store.aggregate(CERT, AT).hours[-1].total == 1
+        assert store.transact(lambda tx: tx.may_read(found.id, CERT))
+        assert not store.transact(lambda tx: tx.may_read(found.id, OTHER_CI))
+
+    # lists, counters
+
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.randoms(use_true_random=False))
+    def test_lists_and_counters_agree_with_a_naive_model(self, store, chance):
+        viewer = str(uuid4())
+        model = self._fill(store, chance, viewer)
+        for query in self._queries(chance, viewer):
+            assert self._all_pages(store, query) == self._expected(model, query)
+        found = store.aggregate(viewer, AT)
+        assert sum(one.total for one in found.hours) == len(model)
+        statuses = Counter(str(one.status) for one in model)
+        assert {k: v for k, v in found.hours[-1].by_status.items() if v} == dict(statuses)
+        assert found.origins.get(CI, {}) == dict(statuses)
+
+    def _fill(self, store, chance, viewer):
+        model = []
+        for number in range(chance.randint(1, 30)):
+            found = some(
+                number * chance.randint(0, 1),
+                detection=detection(
+                    iris_id=str(uuid4()),
+                    kind=chance.choice(list(Kind)),
+                    risk_score=float(chance.randint(0, 10)),
+                ),
+                criticality=chance.randint(1, 5),
+            )
+            put(store, found, [viewer])
+            if chance.random() < 0.5:
+                word = chance.choice([Status.APPROVED, Status.DECLINED])
+                after = decided(found, word)
+                store.transact(lambda tx, after=after, found=found: tx.save_threat(after, found))
+                found = after
+            model.append(found)
+        return model
+
+    def _queries(self, chance, viewer):
+        for order in ("newest", "rank"):
+            yield ListQuery(viewer, order, limit=chance.randint(1, 7))
+            yield ListQuery(
+                viewer,
+                order,
+                status=chance.choice([None, *list(Status)]),
+                kind=chance.choice([None, *list(Kind)]),
+                band=chance.choice([None, *list(Band)]),
+                criticality=chance.choice([None, 1, 5]),
+                organisation=chance.choice([None, CI, OTHER_CI]),
+                since=chance.choice([None, AT + 3]),
+                until=chance.choice([None, AT + 20]),
+                limit=chance.randint(1, 7),
+            )
+
+    def _all_pages(self, store, query):
+        found = []
+        for _ in range(100):
+            page = store.list_threats(query)
+            found += [one.id for one in page.threats]
+            if not page.cursor:
+                return found
+            query = replace(query, cursor=page.cursor)
+        raise AssertionError("the pages do not end")
+
+    def _expected(self, model, query):
+        def wanted(one):
+            return (
+                query.status in (None, one.status)
+                and query.kind in (None, one.detection.kind)
+                and query.band in (None, one.rank.band)
+                and query.criticality in (None, one.criticality)
+                and query.organisation in (None, one.organisation)
+                and (query.since is None or one.received_at >= query.since)
+                and (query.until is None or one.received_at < query.until)
+            )
+
+        def key(one):
+            rank = (round(one.rank.value * 10),) if query.order == "rank" else ()
+            return (*rank, one.received_at, one.id)
+
+        return [one.id for one in sorted(filter(wanted, model), key=key, reverse=True)]
+
+    @pytest.mark.parametrize("cursor", ["x", "e30", "WzEsMl0", "W10", "é", "bnVsbA"])
+    def test_a_made_up_cursor_is_refused(self, store, cursor):
+        with pytest.raises(InvalidInput) as caught:
+            store.list_threats(ListQuery(CI, cursor=cursor))
+        assert caught.value.pointer == "/cursor"
+
+    def test_charts_have_every_bucket_and_old_threats_in_their_week(self, store):
+        put(store, some(received_at=AT - 30 * 24 * HOUR))
+        put(store, some())
+        found = store.aggregate(CI, AT)
+
+        assert [len(x) for x in (found.hours, found.days, found.weeks)] == [24, 7, 7]
+        assert sum(one.total for one in found.hours) == 1
+        assert sum(one.total for one in found.weeks) == 2
+
+    def test_keywords_are_found_within_a_second(self, store):
+        found = put(store, some(detection=detection(iris_id="k", summary="Modbus frames")))
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            if store.list_threats(ListQuery(CI, keyword="modbus frames")).threats == (found,):
+                break
+            time.sleep(0.05)
+        else:
+            raise AssertionError("not found")
+
+        assert store.list_threats(ListQuery(CI, keyword='"; DROP')).threats == ()
+        assert store.list_threats(ListQuery(OTHER_CI, keyword="modbus")).threats == ()
+        assert store.aggregate(CI, AT).keyword_lag_s <= 1
+
+    def test_changes_tell_the_latest_state_once(self, store):
+        found = put(store, some())
+        (first,) = store.changes(CI, 0, 10)
+        after = decided(found, Status.APPROVED)
+        store.transact(lambda tx: tx.save_threat(after, found))
+        (second,) = store.changes(CI, 0, 10)
+
+        assert (first.status, second.status) == ("pending", "approved")
+        assert second.id > first.id
+        assert store.changes(CI, second.id, 10) == ()
+        assert store.last_change() == second.id
+
+    # deliveries
+
+    def test_the_oldest_of_a_threat_goes_first_and_holds_up_its_own_threat_only(self, store):
+        first, second, other = owe(store, "t"), owe(store, "t"), owe(store, "u")
+
+        assert [d.id for d in due(store)] == [first.id, other.id]
+        update(store, first, state=State.DELIVERED)
+        assert [d.id for d in due(store)] == [second.id, other.id]
+
+    def test_another_lane_is_not_held_up(self, store):
+        for _ in range(5):
+            owe(store, "t")
+        there = owe(store, "t", lane="peer:x")
+
+        assert [d.id for d in due(store, "peer:x")] == [there.id]
+        assert set(store.busy_lanes(time.time() + 1)[0]) == {LANE, "peer:x"}
+
+    def test_what_is_under_lease_is_not_due_and_counts_for_the_width(self, store):
+        one, two, three = (owe(store, name) for name in "abc")
+        now = time.time() + 1
+        update(store, one, state=State.SENDING, fence=1, lease_until=now + 60)
+
+        assert [d.id for d in due(store, now=now, width=2)] == [two.id]
+        assert [d.id for d in due(store, now=now, width=1)] == []
+        assert [d.id for d in due(store, now=now + 120, width=3)] == [one.id, two.id, three.id]
+
+    def test_a_finish_with_an_old_fence_changes_nothing(self, store):
+        one = owe(store)
+        assert update(store, one, state=State.SENDING, fence=1)
+        (leased,) = due(store)
+
+        assert not update(store, leased, at_fence=0, state=State.DELIVERED)
+        assert store.deliveries_of("t")[0].state is State.SENDING
+
+    def test_only_what_is_owed_is_withdrawn(self, store):
+        one, two = owe(store, "t"), owe(store, "t")
+        update(store, one, state=State.SENDING, fence=1)
+
+        assert store.transact(lambda tx: tx.withdraw("t", "dispatch", "stopped")) == 1
+        found = {d.id: (d.state, d.reason) for d in store.deliveries_of("t")}
+        assert found[two.id] == (State.WITHDRAWN, "stopped")
+        assert found[one.id][0] is State.SENDING
+
+    def test_a_delivery_keeps_all_it_has(self, store):
+        one = owe(store)
+        update(store, one, receipt={"reference": "r"}, asking=True, settle_until=7.5, reason="x")
+        (found,) = store.list_deliveries(lane=LANE)
+
+        assert (found.payload, found.key, found.receipt) == (b"x", one.key, {"reference": "r"})
+        assert (found.asking, found.settle_until, found.reason) == (True, 7.5, "x")
+        assert store.transact(lambda tx: tx.find_delivery_by_key(one.key)) == found
+        assert store.delivery_counts() == {(LANE, State.OWED): 1}
+
+    # the rest
+
+    def test_audit_records_come_back_in_order_each_with_a_salt(self, store):
+        for number in range(3):
+            record = AuditRecord("e", AT + number, "anna", CI, "t", 1, {"n": number})
+            store.transact(lambda tx, record=record: tx.record(record))
+
+        assert [one.detail["n"] for one in store.timeline("t")] == [0, 1, 2]
+
+    def test_policies_accounts_tokens_peers_and_the_switch_come_back(self, store):
+        setting = Setting("s", CI, frozenset({"isolate"}), Scope(tag="x"), 3, "anna", AT)
+        account = Account("a", "anna", CI, "admin", "hash", AT)
+        token = Token("p", "h", "atio", CI, frozenset({Right.INGEST}), AT, orchestrator="demo")
+        peer = Peer(CERT, "CERT-1", "https://x", "pem", "fp", AT)
+
+        def work(tx):
+            tx.save_policy_setting(setting)
+            tx.save_account(account)
+            tx.save_token(token)
+            tx.save_peer(peer)
+            tx.set_stop(CI, stopped=True, by="anna", at=AT)
+            return tx.is_stopped(CI), tx.is_stopped(OTHER_CI), tx.policy_settings(CI)
+
+        assert store.transact(work) == (True, False, (setting,))
+        assert store.policy_settings_of(CI) == (setting,)
+        assert store.find_account("anna") == store.find_account_by_id("a") == account
+        assert store.find_token("p") == token
+        assert store.find_peer("fp") == peer
+        store.transact(lambda tx: tx.set_stop(CI, stopped=False, by="anna", at=AT))
+        assert not store.stopped(CI)
+
+    def test_sessions_end_by_time_by_id_and_by_account(self, store):
+        def save(tx):
+            tx.save_session("1", b"one", AT + 5, "a")
+            tx.save_session("2", b"two", AT + 5, "b")
+
+        store.transact(save)
+        assert store.find_session("1", AT) == b"one"
+        assert store.find_session("1", AT + 5) is None
+        store.transact(lambda tx: tx.delete_sessions_of("a"))
+        assert store.find_session("1", AT) is None
+        store.transact(lambda tx: tx.delete_session("2"))
+        assert store.find_session("2", AT) is None
+
+    def test_a_message_is_kept_once_per_sender(self, store):
+        def keep(sender):
+            return store.transact(lambda tx: tx.keep_message("m", sender, "t", b"jws", AT))
+
+        assert [keep("a"), keep("a"), keep("b")] == [True, False, True]
+
+    def test_every_revision_keeps_its_bytes(self, store):
+        found = put(store, some())
+        after = replace(found, revision=2)
+        store.transact(lambda tx: tx.save_threat(after, found, b"second"))
+
+        assert (store.raw(found.id, 1), store.raw(found.id, 2)) == (b"{}", b"second")
+
+    def test_text_of_every_script_comes_back(self, store):
+        text = "Επίθεση 攻撃 \U0001f680 \u202e \u200d" + "".join(
+            chr(random.Random(3).randint(0x20, 0xD7FF)) for _ in range(200)
+        )
+        found = put(store, some(detection=detection(iris_id=text, name=text)))
+
+        assert store.find_visible_threat(found.id, CI).detection.name == text

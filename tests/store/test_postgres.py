@@ -1,0 +1,51 @@
+"""The store on PostgreSQL."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from eme_connector.adapters.database import open_store, upgrade
+from eme_connector.domain.delivery import State
+from eme_connector.errors import StoreUnavailable
+from tests.store.contract import StoreContract, due, owe, update
+
+
+@pytest.fixture
+def store(postgres_database):
+    upgrade(postgres_database)
+    opened = open_store(postgres_database)
+    yield opened
+    opened.close()
+
+
+class TestPostgresStore(StoreContract):
+    """PostgreSQL passes the contract."""
+
+
+def test_leasing_one_lane_does_not_hold_up_another(store):
+    here, there = owe(store, "a"), owe(store, "b", lane="peer:x")
+
+    def work(tx):
+        taken = tx.due("orchestrator:a", 2**40, width=8, limit=1)
+        with ThreadPoolExecutor(1) as pool:
+            return taken, pool.submit(due, store, "peer:x").result(20)
+
+    taken, others = store.transact(work)
+    assert [d.id for d in taken] == [here.id]
+    assert [d.id for d in others] == [there.id]
+
+
+def test_a_start_leaves_what_another_worker_is_sending(store):
+    one = owe(store)
+    update(store, one, state=State.SENDING, fence=1, lease_until=time.time() + 600)
+    store.void_leases()
+
+    assert due(store) == ()
+
+
+def test_a_server_that_is_not_there_is_unavailable(free_port):
+    with pytest.raises(StoreUnavailable):
+        open_store(f"postgresql+psycopg://eme@127.0.0.1:{free_port()}/none")

@@ -1,0 +1,222 @@
+"""The store on SQLite, and what only its writer thread can get wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from eme_connector.adapters.database import open_store, schema_version, upgrade
+from eme_connector.domain.delivery import State
+from eme_connector.errors import StoreUnavailable
+from tests.build import CI
+from tests.store.contract import StoreContract, due, owe, put, some, update
+
+WRITER = """
+import sys
+from eme_connector.adapters.database import open_store
+from tests.store.contract import put, some
+store = open_store(sys.argv[1])
+while True:
+    print(put(store, some()).id, flush=True)
+"""
+
+
+@pytest.fixture
+def url(tmp_path):
+    found = f"sqlite:///{tmp_path / 'eme.db'}"
+    upgrade(found)
+    return found
+
+
+@pytest.fixture
+def store(url):
+    opened = open_store(url)
+    yield opened
+    opened.close()
+
+
+class TestSqliteStore(StoreContract):
+    """SQLite passes the contract."""
+
+
+def break_commit(store, monkeypatch, times):
+    """Let the next *times* COMMITs fail, as on a full disk."""
+    real = store._writer._connect
+
+    class Failing(sqlite3.Connection):
+        left = times
+
+        def execute(self, sql, *more):
+            if sql == "COMMIT" and Failing.left:
+                Failing.left -= 1
+                raise sqlite3.OperationalError("database or disk is full")
+            return super().execute(sql, *more)
+
+    path = real().execute("PRAGMA database_list").fetchone()[2]
+    store._writer.close()
+    fresh = type(store._writer)(
+        lambda: sqlite3.connect(path, factory=Failing, isolation_level=None),
+        store._writer._transaction,
+        store._committed,
+    )
+    monkeypatch.setattr(store, "_writer", fresh)
+
+
+def test_a_failing_commit_keeps_nothing_and_the_writer_goes_on(store, monkeypatch):
+    break_commit(store, monkeypatch, 1)
+    lost, kept = some(), some()
+
+    with pytest.raises(StoreUnavailable):
+        put(store, lost)
+    put(store, kept)
+
+    assert store.find_visible_threat(lost.id, CI) is None
+    assert store.find_visible_threat(kept.id, CI) == kept
+
+
+def test_every_work_of_a_batch_whose_commit_fails_is_told(store, monkeypatch):
+    break_commit(store, monkeypatch, 1)
+    told = []
+    gate = threading.Event()
+
+    def slow(tx):
+        gate.wait(5)
+
+    def attempt(work):
+        try:
+            store.transact(work)
+            told.append("kept")
+        except StoreUnavailable:
+            told.append("lost")
+
+    threads = [threading.Thread(target=attempt, args=(slow,))]
+    threads[0].start()
+    time.sleep(0.1)
+    threads += [threading.Thread(target=attempt, args=(lambda tx: None,)) for _ in range(5)]
+    for thread in threads[1:]:
+        thread.start()
+    time.sleep(0.1)
+    gate.set()
+    for thread in threads:
+        thread.join(5)
+
+    assert sorted(told) == ["kept"] * 5 + ["lost"]
+
+
+def test_waiters_do_not_hang_when_the_writer_dies(store, monkeypatch):
+    def die(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(store._writer, "_commit", die)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+
+    with pytest.raises((StoreUnavailable, MemoryError)):
+        store.transact(lambda tx: 1)
+    with pytest.raises(StoreUnavailable):
+        store.transact(lambda tx: 1)
+
+
+def test_a_closed_store_refuses_and_has_kept_what_waited(url):
+    store = open_store(url)
+    found = put(store, some())
+    store.close()
+
+    with pytest.raises(StoreUnavailable):
+        put(store, some())
+    again = open_store(url)
+    assert again.find_visible_threat(found.id, CI) == found
+    again.close()
+
+
+def test_kill_9_loses_nothing_that_was_acknowledged(url):
+    for _ in range(3):
+        child = subprocess.Popen(
+            [sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True
+        )
+        told = [child.stdout.readline().strip() for _ in range(40)]
+        child.kill()
+        told += [line.strip() for line in child.stdout if line.endswith("\n")]
+        child.wait()
+
+        store = open_store(url)
+        assert [one for one in told if not store.find_visible_threat(one, CI)] == []
+        store.close()
+
+
+def test_what_was_being_sent_at_a_crash_is_due_at_once(store):
+    one = owe(store)
+    update(store, one, state=State.SENDING, fence=1, lease_until=time.time() + 600)
+    store.void_leases()
+
+    assert [(d.id, d.state) for d in due(store)] == [(one.id, State.SENDING)]
+
+
+def test_a_second_process_can_write_beside_the_server(store, url):
+    other = open_store(url)
+    ours, theirs = put(store, some()), put(other, some())
+
+    assert store.find_visible_threat(theirs.id, CI) == theirs
+    assert other.find_visible_threat(ours.id, CI) == ours
+    other.close()
+
+
+def test_the_file_is_for_its_owner_alone(tmp_path, url):
+    assert stat.S_IMODE((tmp_path / "eme.db").stat().st_mode) == 0o600
+
+
+def test_an_empty_database_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(StoreUnavailable, match="eme"):
+        open_store(f"sqlite:///{tmp_path / 'none.db'}")
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(StoreUnavailable, match="cannot be opened"):
+        upgrade(f"sqlite:///{tmp_path / 'file' / 'eme.db'}")
+
+
+def test_upgrading_twice_changes_nothing(url):
+    before = schema_version(url)
+
+    assert upgrade(url) is None
+    assert schema_version(url) == before == "0001"
+
+
+def test_the_schema_is_what_the_tables_say(url):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+    from sqlalchemy import create_engine
+
+    from eme_connector.adapters.database.tables import metadata
+
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"include_object": lambda obj, name, *_: "keyword_index" not in name}
+        )
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parent.parent / "data" / "schemas").glob("*.sql"))
+)
+def test_every_released_schema_can_be_upgraded(tmp_path, path):
+    file = tmp_path / "old.db"
+    with sqlite3.connect(file) as old:
+        old.executescript(path.read_text())
+    old.close()
+    upgrade(f"sqlite:///{file}")
+
+    store = open_store(f"sqlite:///{file}")
+    found = put(store, some())
+    assert store.find_visible_threat(found.id, CI) == found
+    store.close()
