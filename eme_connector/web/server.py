@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -60,6 +61,21 @@ def _start(worker: Any) -> None:
     eme.store.void_leases()
     worker.eme_worker = Worker(eme)
     worker.eme_worker.start()
+    _end_streams_at_term(worker)
+
+
+def _end_streams_at_term(worker: Any) -> None:
+    """Close live streams when asked to stop: an open one would hold a graceful stop back."""
+    from eme_connector.web.pages.live import end_streams
+
+    before = signal.getsignal(signal.SIGTERM)
+
+    def end(number: int, frame: Any) -> None:
+        end_streams(worker.wsgi)
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def _stop(_: Any, worker: Any) -> None:
