@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -24,6 +24,26 @@ _NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,9})?")
 def step_into(pointer: str, key: str | int) -> str:
     """Return the JSON pointer (RFC 6901) of member *key* of what *pointer* names."""
     return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
+
+
+def in_document_order(faults: Iterable[Fault], document: Any) -> list[Fault]:
+    """Return *faults* as their places stand in *document*; a missing member comes last."""
+    return sorted(faults, key=lambda fault: _position(fault.pointer, document))
+
+
+def _position(pointer: str, value: Any) -> list[int]:
+    places = []
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            places.append(int(key))
+            value = value[int(key)]
+        elif isinstance(value, dict) and key in value:
+            places.append(list(value).index(key))
+            value = value[key]
+        else:
+            return [*places, len(value) if isinstance(value, dict | list) else 0]
+    return places
 
 
 @dataclass(slots=True)

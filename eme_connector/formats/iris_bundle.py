@@ -15,7 +15,7 @@ from eme_connector.domain.playbook import ACTIONS, Playbook, Step, action_of, or
 from eme_connector.domain.risk import CriticalityOrder, normalise_criticality
 from eme_connector.domain.threat import Asset, Detection, Kind, Tlp
 from eme_connector.errors import Fault, InvalidBundle
-from eme_connector.formats.fields import Reader, Trace, step_into
+from eme_connector.formats.fields import Reader, Trace, in_document_order, step_into
 from eme_connector.formats.markings import tlp_of
 from eme_connector.formats.strict_json import canonical
 
@@ -65,7 +65,7 @@ def parse(
     if sum(len(one.steps) for one in detections) > max_steps:
         faults.append(Fault("/objects", f"more than {max_steps} steps"))
     if faults:
-        raise InvalidBundle(faults)
+        raise InvalidBundle(in_document_order(faults, document))
     bundle_id = document.get("id")
     return ParsedBundle(bundle_id if isinstance(bundle_id, str) else "", tuple(detections))
 

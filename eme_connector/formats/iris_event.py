@@ -11,7 +11,7 @@ from typing import Any
 from eme_connector.domain.risk import CriticalityOrder, normalise_criticality
 from eme_connector.domain.threat import Asset, Detection, Kind, Tlp
 from eme_connector.errors import Fault, InvalidBundle
-from eme_connector.formats.fields import Reader, Trace
+from eme_connector.formats.fields import Reader, Trace, in_document_order
 from eme_connector.formats.iris_bundle import ParsedBundle
 from eme_connector.formats.strict_json import canonical
 
@@ -32,7 +32,7 @@ def parse(
     event = Reader(document, "", trace)
     detection = _detection(event, is_sender, criticality_order)
     if trace.faults:
-        raise InvalidBundle(trace.faults)
+        raise InvalidBundle(in_document_order(trace.faults, document))
     return ParsedBundle("", (detection,))
 
 

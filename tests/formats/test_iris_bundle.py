@@ -180,10 +180,10 @@ def test_all_faults_are_told_at_once():
     wrong["detection"] |= {"risk_score": "x", "confidence": "y"}
 
     assert list(faults(bundle(wrong))) == [
-        "/objects/0/playbook_actions/workflow/1/action_impact",
-        "/objects/0/playbook_actions/workflow/1/id",
-        "/objects/0/detection/risk_score",
         "/objects/0/detection/confidence",
+        "/objects/0/detection/risk_score",
+        "/objects/0/playbook_actions/workflow/1/id",
+        "/objects/0/playbook_actions/workflow/1/action_impact",
     ]
 
 
