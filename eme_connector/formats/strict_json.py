@@ -134,7 +134,7 @@ def _float(text: str) -> float:
 
 
 def _int(text: str) -> int:
-    if len(text) > MAX_DIGITS:
+    if len(text.removeprefix("-")) > MAX_DIGITS:
         raise Malformed(f"an integer has more than {MAX_DIGITS} digits")
     return int(text)
 
