@@ -7,238 +7,36 @@ dotted path. A missing section switches its feature off; a half-filled one is a 
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from uuid import UUID
+from typing import Any
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from eme_connector.config_sections import (
+    Asset,
+    Delivery,
+    Egress,
+    GroupRule,
+    Instance,
+    Limits,
+    Live,
+    Log,
+    Orchestrator,
+    Organisation,
+    Response,
+    Section,
+    Serve,
+    Sessions,
+    Sharing,
+    SharingGroup,
+    Store,
+)
 from eme_connector.errors import ConfigError
 
 PREFIX = "EME_"
-
-
-def _uuid(value: str) -> str:
-    return str(UUID(value))
-
-
-def _url(value: str) -> str:
-    if not value.startswith(("https://", "http://")):
-        raise ValueError("must start with https:// or http://")
-    return value.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-Uuid = Annotated[str, AfterValidator(_uuid)]
-Url = Annotated[str, AfterValidator(_url)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: frozen, unknown keys are problems."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class Instance(Section):
-    """Who runs this sidecar and where it keeps its data."""
-
-    name: str = Field("EME", description="Shown in the frame of every page.")
-    organisation: Uuid = Field(description="Uuid of the organisation that runs this sidecar.")
-    data_dir: Path = Field(Path("data"), description="Folder for the database and the keys.")
-
-
-class Store(Section):
-    """Where the data is kept; SQLite in `instance.data_dir` unless a URL is given."""
-
-    url: SecretStr | None = Field(
-        None, description="`postgresql+psycopg://…` or `sqlite:///…`; may hold a password."
-    )
-
-
-class Serve(Section):
-    """The HTTP server."""
-
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8150, ge=1, le=65535, description="Port to listen on.")
-    threads: int = Field(16, ge=2, le=256, description="Threads beside those of live streams.")
-    workers: int = Field(1, ge=1, le=64, description="Processes; more than 1 needs PostgreSQL.")
-    behind_proxy: bool = Field(
-        False, description="A proxy stands in front; needed to listen beyond loopback."
-    )
-    public_url: Url | None = Field(
-        None, description="How browsers and peers reach this sidecar, with https://."
-    )
-
-    @model_validator(mode="after")
-    def _loopback_or_proxy(self) -> Serve:
-        if not self.behind_proxy and not _is_loopback(self.host):
-            raise ValueError("host beyond loopback needs behind_proxy: true and a proxy in front")
-        return self
-
-
-class Live(Section):
-    """Live updates of pages (server-sent events)."""
-
-    max_streams: int = Field(200, ge=0, le=2000, description="Open streams at once; then 503.")
-
-
-class Limits(Section):
-    """What one request may ask of us."""
-
-    body_bytes: int = Field(1_048_576, ge=1024, description="Largest body, after inflation.")
-    steps: int = Field(256, ge=1, le=10_000, description="Most steps of one bundle.")
-    logins_per_minute: int = Field(10, ge=1, description="Tries to log in, per address.")
-
-
-class GroupRule(Section):
-    """Choose a sharing group by type, tag or TLP; the first rule that matches counts."""
-
-    group: Uuid = Field(description="Uuid of the sharing group.")
-    type: Literal["attack", "vulnerability"] | None = Field(None, description="Type of threat.")
-    tag: str = Field("", description="Tag of a registered asset of the threat.")
-    tlp: Literal["clear", "green", "amber", "amber+strict", "red"] | None = Field(
-        None, description="Marking of the threat."
-    )
-
-
-class Asset(Section):
-    """An asset as its organisation knows it; what a message says can only raise criticality."""
-
-    address: str = Field("", description="IP address.")
-    device: str = Field("", description="Device name, compared exactly.")
-    criticality: int = Field(ge=1, le=5, description="1–5, 5 is the most critical.")
-    type: str = Field("", description="Type, for policies of their own.")
-    tags: frozenset[str] = Field(frozenset(), description="Tags, for policies of their own.")
-
-    @model_validator(mode="after")
-    def _identified(self) -> Asset:
-        if not (self.address or self.device):
-            raise ValueError("an asset needs an address or a device")
-        if self.address:
-            ipaddress.ip_address(self.address)
-        return self
-
-
-class Organisation(Section):
-    """An organisation: ours, those that send through this sidecar, and members of groups."""
-
-    uuid: Uuid = Field(description="Its uuid, the same as in Cerebrate and MISP.")
-    name: str = Field(min_length=1, description="Its exact name.")
-    role: Literal["ci", "cert"] = Field("ci", description="Operator (ci) or CERT/CSIRT (cert).")
-    aliases: frozenset[str] = Field(frozenset(), description="Other exact names in messages.")
-    sector: str = Field("", description="Sector, such as `transport`; policies can be by sector.")
-    location: str = Field("", description="Country or place, shown to CERTs.")
-    default_group: Uuid | None = Field(None, description="Sharing group of its new threats.")
-    group_rules: tuple[GroupRule, ...] = Field((), description="Exceptions to `default_group`.")
-    assets: tuple[Asset, ...] = Field((), description="Asset register.")
-    served_by: Uuid | None = Field(
-        None, description="Organisation whose sidecar sends and receives for it; empty = its own."
-    )
-
-
-class SharingGroup(Section):
-    """A sharing group: threats go to its members and to nobody else."""
-
-    uuid: Uuid = Field(description="Its uuid, the same as in Cerebrate and MISP.")
-    name: str = Field(min_length=1, description="Its name.")
-    members: frozenset[Uuid] = Field(description="Uuids of the member organisations.")
-
-
-class Sharing(Section):
-    """How threats leave."""
-
-    default_tlp: Literal["clear", "green", "amber", "amber+strict", "red"] = Field(
-        "amber", description="Marking of bundles that carry none."
-    )
-
-
-class Response(Section):
-    """How playbooks are read."""
-
-    step_order: Literal["start-first", "wait"] = Field(
-        "start-first",
-        description="`wait`: a list whose first entry is not its start waits for a person.",
-    )
-
-
-class Orchestrator(Section):
-    """What runs approved playbooks."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", description="Short name.")
-    kind: Literal["webhook"] = Field("webhook", description="How it is spoken to.")
-    url: Url = Field(description="Where approved playbooks are posted.")
-    secret: SecretStr = Field(
-        description="Standard Webhooks secret (`whsec_…`); also `secret_file`."
-    )
-    idempotent: bool = Field(
-        False, description="It dedupes by webhook-id, so sending again is safe."
-    )
-    look_up_url: Url | None = Field(
-        None, description="GET {look_up_url}/{webhook-id}: 200 it has it, 404 surely not."
-    )
-    organisations: frozenset[Uuid] = Field(
-        frozenset(), description="Organisations whose playbooks it runs; empty = all."
-    )
-    timeout_s: float = Field(10.0, gt=0, le=120, description="Limit of one request.")
-    width: int = Field(4, ge=1, le=64, description="Requests at once.")
-
-
-class Delivery(Section):
-    """How what is owed gets out."""
-
-    settle_s: float = Field(
-        600.0, gt=0, description="How long to ask whether a delivery arrived before a person is."
-    )
-    give_up_s: float = Field(
-        604_800.0, gt=0, description="Age after which an undeliverable delivery is dead."
-    )
-    retry_first_s: float = Field(1.0, gt=0, description="First wait after a failure; it doubles.")
-    retry_most_s: float = Field(300.0, gt=0, description="Longest wait between attempts.")
-
-
-class Egress(Section):
-    """Where outgoing calls may go besides public addresses."""
-
-    private_networks: tuple[str, ...] = Field(
-        (), description="Private ranges (CIDR) that targets may resolve to; `127.0.0.0/8` too."
-    )
-
-    @model_validator(mode="after")
-    def _networks(self) -> Egress:
-        for network in self.private_networks:
-            ipaddress.ip_network(network)
-        return self
-
-
-class Sessions(Section):
-    """Logins of people."""
-
-    hours: float = Field(8.0, gt=0, le=24 * 7, description="A session ends after this.")
-
-
-class Log(Section):
-    """Structured logs on standard error."""
-
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level.")
-    format: Literal["json", "console"] = Field("json", description="`console` is for people.")
 
 
 class Config(Section):
@@ -402,3 +200,27 @@ def _dangling(config: Config) -> list[str]:
     if len(names) != len(set(names)):
         found.append("organisations: two share a name or an alias")
     return found
+
+
+__all__ = [
+    "Asset",
+    "Config",
+    "Delivery",
+    "Egress",
+    "GroupRule",
+    "Instance",
+    "Limits",
+    "Live",
+    "Log",
+    "Orchestrator",
+    "Organisation",
+    "Response",
+    "Section",
+    "Serve",
+    "Sessions",
+    "Sharing",
+    "SharingGroup",
+    "Store",
+    "load",
+    "parse",
+]

@@ -64,7 +64,7 @@ def example() -> str:
     """Return a configuration that names and explains every key."""
     lines = [
         "# Every key, with what it means and its default. A missing section switches its feature",
-        "# off. EME_SECTION__KEY in the environment overrides a key; KEY_file reads it from a file.",
+        "# off. EME_SECTION__KEY in the environment overrides a key, KEY_file reads it from a file",
     ]
     for name, field in Config.model_fields.items():
         model = _model(field)

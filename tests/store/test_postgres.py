@@ -10,7 +10,8 @@ import pytest
 from eme_connector.adapters.database import open_store, upgrade
 from eme_connector.domain.delivery import State
 from eme_connector.errors import StoreUnavailable
-from tests.store.contract import StoreContract, due, owe, update
+from tests.store.contract import StoreContract
+from tests.store.some import due, owe, update
 
 
 @pytest.fixture

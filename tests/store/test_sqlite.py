@@ -16,12 +16,13 @@ from eme_connector.adapters.database import open_store, schema_version, upgrade
 from eme_connector.domain.delivery import State
 from eme_connector.errors import StoreUnavailable
 from tests.build import CI
-from tests.store.contract import StoreContract, due, owe, put, some, update
+from tests.store.contract import StoreContract
+from tests.store.some import due, owe, put, some, update
 
 WRITER = """
 import sys
 from eme_connector.adapters.database import open_store
-from tests.store.contract import put, some
+from tests.store.some import put, some
 store = open_store(sys.argv[1])
 while True:
     print(put(store, some()).id, flush=True)

@@ -1,0 +1,142 @@
+"""What every store's lists, charts and feeds have to do."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from eme_connector.domain.listing import ListQuery
+from eme_connector.domain.risk import Band
+from eme_connector.domain.threat import Kind, Status
+from eme_connector.errors import InvalidInput
+from tests.build import AT, CI, OTHER_CI, detection
+from tests.store.some import HOUR, decided, put, some
+
+
+class ListContract:
+    """Subclass it and give a `store` fixture."""
+
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.randoms(use_true_random=False))
+    def test_lists_and_counters_agree_with_a_naive_model(self, store, chance):
+        viewer = str(uuid4())
+        model = self._fill(store, chance, viewer)
+        for query in self._queries(chance, viewer):
+            assert self._all_pages(store, query) == self._expected(model, query)
+        found = store.aggregate(viewer, AT)
+        assert sum(one.total for one in found.hours) == len(model)
+        statuses = Counter(str(one.status) for one in model)
+        assert {k: v for k, v in found.hours[-1].by_status.items() if v} == dict(statuses)
+        assert found.origins.get(CI, {}) == dict(statuses)
+
+    def _fill(self, store, chance, viewer):
+        model = []
+        for number in range(chance.randint(1, 30)):
+            found = some(
+                number * chance.randint(0, 1),
+                detection=detection(
+                    iris_id=str(uuid4()),
+                    kind=chance.choice(list(Kind)),
+                    risk_score=float(chance.randint(0, 10)),
+                ),
+                criticality=chance.randint(1, 5),
+            )
+            put(store, found, [viewer])
+            if chance.random() < 0.5:
+                word = chance.choice([Status.APPROVED, Status.DECLINED])
+                after = decided(found, word)
+                store.transact(lambda tx, after=after, found=found: tx.save_threat(after, found))
+                found = after
+            model.append(found)
+        return model
+
+    def _queries(self, chance, viewer):
+        for order in ("newest", "rank"):
+            yield ListQuery(viewer, order, limit=chance.randint(1, 7))
+            yield ListQuery(
+                viewer,
+                order,
+                status=chance.choice([None, *list(Status)]),
+                kind=chance.choice([None, *list(Kind)]),
+                band=chance.choice([None, *list(Band)]),
+                criticality=chance.choice([None, 1, 5]),
+                organisation=chance.choice([None, CI, OTHER_CI]),
+                since=chance.choice([None, AT + 3]),
+                until=chance.choice([None, AT + 20]),
+                limit=chance.randint(1, 7),
+            )
+
+    def _all_pages(self, store, query):
+        found = []
+        for _ in range(100):
+            page = store.list_threats(query)
+            found += [one.id for one in page.threats]
+            if not page.cursor:
+                return found
+            query = replace(query, cursor=page.cursor)
+        raise AssertionError("the pages do not end")
+
+    def _expected(self, model, query):
+        def wanted(one):
+            return (
+                query.status in (None, one.status)
+                and query.kind in (None, one.detection.kind)
+                and query.band in (None, one.rank.band)
+                and query.criticality in (None, one.criticality)
+                and query.organisation in (None, one.organisation)
+                and (query.since is None or one.received_at >= query.since)
+                and (query.until is None or one.received_at < query.until)
+            )
+
+        def key(one):
+            rank = (round(one.rank.value * 10),) if query.order == "rank" else ()
+            return (*rank, one.received_at, one.id)
+
+        return [one.id for one in sorted(filter(wanted, model), key=key, reverse=True)]
+
+    @pytest.mark.parametrize("cursor", ["x", "e30", "WzEsMl0", "W10", "é", "bnVsbA"])
+    def test_a_made_up_cursor_is_refused(self, store, cursor):
+        with pytest.raises(InvalidInput) as caught:
+            store.list_threats(ListQuery(CI, cursor=cursor))
+        assert caught.value.pointer == "/cursor"
+
+    def test_charts_have_every_bucket_and_old_threats_in_their_week(self, store):
+        put(store, some(received_at=AT - 30 * 24 * HOUR))
+        put(store, some())
+        found = store.aggregate(CI, AT)
+
+        assert [len(x) for x in (found.hours, found.days, found.weeks)] == [24, 7, 7]
+        assert sum(one.total for one in found.hours) == 1
+        assert sum(one.total for one in found.weeks) == 2
+
+    def test_keywords_are_found_within_a_second(self, store):
+        found = put(store, some(detection=detection(iris_id="k", summary="Modbus frames")))
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            if store.list_threats(ListQuery(CI, keyword="modbus frames")).threats == (found,):
+                break
+            time.sleep(0.05)
+        else:
+            raise AssertionError("not found")
+
+        assert store.list_threats(ListQuery(CI, keyword='"; DROP')).threats == ()
+        assert store.list_threats(ListQuery(OTHER_CI, keyword="modbus")).threats == ()
+        assert store.aggregate(CI, AT).keyword_lag_s <= 1
+
+    def test_changes_tell_the_latest_state_once(self, store):
+        found = put(store, some())
+        (first,) = store.changes(CI, 0, 10)
+        after = decided(found, Status.APPROVED)
+        store.transact(lambda tx: tx.save_threat(after, found))
+        (second,) = store.changes(CI, 0, 10)
+
+        assert (first.status, second.status) == ("pending", "approved")
+        assert second.id > first.id
+        assert store.changes(CI, second.id, 10) == ()
+        assert store.last_change() == second.id
