@@ -20,6 +20,13 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _webhook_secret(value: SecretStr) -> SecretStr:
+    from eme_connector.formats.standard_webhooks import secrets
+
+    secrets(value.get_secret_value())
+    return value
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -29,6 +36,7 @@ def _is_loopback(host: str) -> bool:
 
 Uuid = Annotated[str, AfterValidator(_uuid)]
 Url = Annotated[str, AfterValidator(_url)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 
 
 class Section(BaseModel):
@@ -165,7 +173,7 @@ class Orchestrator(Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", description="Short name.")
     kind: Literal["webhook"] = Field("webhook", description="How it is spoken to.")
     url: Url = Field(description="Where approved playbooks are posted.")
-    secret: SecretStr = Field(
+    secret: WebhookSecret = Field(
         description="Standard Webhooks secret (`whsec_…`); also `secret_file`."
     )
     idempotent: bool = Field(

@@ -80,6 +80,16 @@ def test_secrets_come_from_files_and_are_never_shown(tmp_path):
     assert "whsec_" not in str(found.model_dump(mode="json"))
 
 
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "plain text", "whsec_%%%"])
+def test_a_webhook_secret_that_cannot_be_used_is_a_problem_and_not_repeated(secret):
+    soar = {"name": "soar", "url": "https://soar.example", "secret": secret}
+    (problem,) = problems(tree(orchestrators=[soar]))
+
+    assert problem.startswith("orchestrators.0.secret:")
+    assert "base64" in problem
+    assert len(secret) < 7 or secret not in problem
+
+
 def test_a_missing_secret_file_is_a_problem():
     soar = {"name": "soar", "url": "https://soar.example", "secret_file": "nowhere"}
 
