@@ -139,7 +139,8 @@ def test_config_problems_end_with_three_and_name_each(eme):
 def test_secrets_are_hidden_in_what_is_shown(eme):
     eme.path.write_text(
         eme.path.read_text()
-        + "orchestrators:\n  - {name: s, url: 'https://s.example', secret: whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0}\n"
+        + "orchestrators:\n  - name: s\n    url: https://s.example\n"
+        + "    secret: whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0\n"
     )
 
     assert "c2VjcmV0" not in eme("config", "show")

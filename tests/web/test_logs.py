@@ -27,8 +27,15 @@ def _texts(value):
 def _use_everything(site, document):
     threat = site.ingest(document).json["threats"][0]["id"]
     person = site.person()
-    for path in ("ci/threats", "ci/threats?keyword=modbus", f"ci/threats/{threat}",
-                 f"ci/threats/{threat}/playbook", f"ci/threats/{threat}/stix", "health"):  # fmt: skip
+    own = f"ci/threats/{threat}"
+    for path in (
+        "ci/threats",
+        "ci/threats?keyword=modbus",
+        own,
+        f"{own}/playbook",
+        f"{own}/stix",
+        "health",
+    ):
         assert person.call("GET", f"/api/v1/{path}").status_code == 200
     for path in ("/threats", f"/threats/{threat}", "/policy"):
         assert person.call("GET", path).status_code == 200
