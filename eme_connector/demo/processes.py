@@ -68,6 +68,11 @@ class Child:
         raise Unavailable(f"{self.name} did not start within {START_S:.0f} s; see {self.log}")
 
     @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         """Say whether the process is there."""
         return self._process.poll() is None
