@@ -25,12 +25,12 @@ $(VENV)/made: scripts/venv.sh
 
 $(VENV)/run: $(VENV)/made setup.cfg
 	@echo "Installing what the connector needs (once, up to a minute) ..."
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -e .
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -e .
 	@touch $@
 
 $(VENV)/dev: $(VENV)/made setup.cfg
 	@echo "Installing what the tests need (once, up to a minute) ..."
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[dev,postgresql]'
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[dev,postgresql]'
 	@touch $@ $(VENV)/run
 
 run: $(VENV)/run

@@ -14,17 +14,9 @@ from eme_connector.cli.context import Context
 @click.pass_obj
 def serve(context: Context) -> None:
     """Serve the API and the pages, and deliver what is owed."""
-    from eme_connector.bootstrap import prepare, schema_versions
     from eme_connector.web.server import serve as run
 
-    config = context.load()
-    before, wanted = schema_versions(config)
-    if before != wanted:
-        copy = prepare(config)
-        click.echo(f"database: schema {before or 'none'} → {wanted}", err=True)
-        if copy:
-            click.echo(f"database: the one before is kept as {copy}", err=True)
-    run(config)
+    run(context.load())
 
 
 @click.command()

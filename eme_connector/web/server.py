@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
 from eme_connector.config import Config
+from eme_connector.errors import EmeError
 
 
 def serve(config: Config) -> None:
@@ -45,12 +48,32 @@ class _Server(BaseApplication):  # type: ignore[misc]
                 self.cfg.set(name, value)
 
     def load(self) -> Any:
+        """Build the application in the worker: the arbiter stays as small as it is."""
         from eme_connector.bootstrap import build
         from eme_connector.web.app import create_app
         from eme_connector.web.observe import set_up_logs
 
         set_up_logs(self._config.log)
-        return create_app(build(self._config))
+        try:
+            _prepare(self._config)
+            return create_app(build(self._config))
+        except EmeError as exc:
+            print(f"eme cannot start: {exc}", file=sys.stderr)
+            sys.exit(Arbiter.APP_LOAD_ERROR)
+
+
+def _prepare(config: Config) -> None:
+    """Bring the database to our schema; several workers do it one after the other."""
+    import fcntl
+
+    from eme_connector.bootstrap import prepare
+
+    config.instance.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (config.instance.data_dir / "upgrade.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        copy = prepare(config)
+    if copy:
+        print(f"the database before the upgrade is kept as {copy}", file=sys.stderr)
 
 
 def _start(worker: Any) -> None:
