@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import cast
 
 from flask import Flask, current_app, g, request, session
-from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_session.base import ServerSideSession
 from flask_wtf.csrf import CSRFProtect
 from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
 
 from eme_connector.bootstrap import Eme
 from eme_connector.domain.accounts import Account
@@ -39,8 +39,7 @@ def install(app: Flask, eme: Eme) -> None:
     )
     app.session_interface = StoreSessions(app, eme.store, eme.clock)
     csrf.init_app(app)
-    limiter = Limiter(get_remote_address, app=app, storage_uri="memory://", default_limits=[])
-    app.extensions["eme-limiter"] = limiter
+    app.extensions["eme-limiter"] = FixedWindowRateLimiter(MemoryStorage())
     app.before_request(_check_csrf)
 
 
@@ -80,7 +79,7 @@ def log_in(name: str, password: str) -> Account:
         NotAuthenticated, TooManyRequests
     """
     eme = _eme()
-    _count_try(eme, get_remote_address(), name.lower()[:64])
+    _count_try(eme, request.remote_addr or "", name.lower()[:64])
     account = accounts.prove_password(name, password, store=eme.store)
     session.clear()
     session[ACCOUNT] = account.id
@@ -121,9 +120,9 @@ def _find_account() -> Account | None:
 
 
 def _count_try(eme: Eme, *keys: str) -> None:
-    limiter: Limiter = current_app.extensions["eme-limiter"]
+    limiter: FixedWindowRateLimiter = current_app.extensions["eme-limiter"]
     limit = RateLimitItemPerMinute(eme.config.limits.logins_per_minute)
-    if not all([limiter.limiter.hit(limit, "login", key) for key in keys]):
+    if not all([limiter.hit(limit, "login", key) for key in keys]):
         raise TooManyRequests("too many tries to log in; wait a minute")
 
 

@@ -12,6 +12,8 @@ from gunicorn.arbiter import Arbiter
 from eme_connector.config import Config
 from eme_connector.errors import EmeError
 
+SWITCH_S = 0.0005
+
 
 def serve(config: Config) -> None:
     """Serve until a signal says stop; the database must have our schema already."""
@@ -80,6 +82,9 @@ def _start(worker: Any) -> None:
     """Begin to deliver: in the process that owns the store."""
     from eme_connector.usecases.work import Worker
 
+    # the writer gives the lock away at each statement; at the default 5 ms it waits for it each
+    # time, and everybody waits for the writer
+    sys.setswitchinterval(SWITCH_S)
     eme = worker.wsgi.extensions["eme"]
     eme.store.void_leases()
     worker.eme_worker = Worker(eme)
