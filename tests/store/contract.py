@@ -22,7 +22,7 @@ from eme_connector.domain.policy import Scope, Setting
 from eme_connector.domain.rights import Right
 from tests.build import AT, CERT, CI, OTHER_CI, detection
 from tests.store.lists import ListContract
-from tests.store.some import LANE, due, owe, put, some, update
+from tests.store.some import HOUR, LANE, due, owe, put, some, update
 
 
 class StoreContract(ListContract):
@@ -223,6 +223,14 @@ class StoreContract(ListContract):
         assert store.find_session("1", AT) is None
         store.transact(lambda tx: tx.delete_session("2"))
         assert store.find_session("2", AT) is None
+
+    def test_sessions_that_ended_long_ago_are_swept_away(self, store):
+        month = 31 * 24 * HOUR
+        store.transact(lambda tx: tx.save_session("old", b"x", AT, "a"))
+        store.transact(lambda tx: tx.save_session("new", b"y", AT + month, "a"))
+
+        assert store.find_session("old", AT - 1) is None
+        assert store.find_session("new", AT) == b"y"
 
     def test_a_message_is_kept_once_per_sender(self, store):
         def keep(sender):

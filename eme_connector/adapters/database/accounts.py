@@ -19,6 +19,8 @@ from eme_connector.domain.accounts import Account, Peer, Token
 from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.rights import Right
 
+KEPT_ENDED = 30 * 86_400_000_000
+"""µs after which a session that has ended is swept away by the next one that is saved."""
 _P = bindparam
 _AUDIT = Statement(
     t.audit.insert()
@@ -77,6 +79,7 @@ class AccountRows:
             "expires_at": expires_at,
         }
         self._db.run(put_into(t.session), row)
+        self._db.run(_OLD_SESSIONS, {"at": expires_at - KEPT_ENDED})
 
     def delete_session(self, session_id: str) -> None:
         self._db.run(_END_SESSION, {"id": session_id})
