@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Any
@@ -71,9 +72,13 @@ def _prepare(config: Config) -> None:
     from eme_connector.bootstrap import prepare
 
     config.instance.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (config.instance.data_dir / "upgrade.lock").open("a") as lock:
+    path = config.instance.data_dir / "upgrade.lock"
+    lock = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         copy = prepare(config)
+    finally:
+        os.close(lock)
     if copy:
         print(f"the database before the upgrade is kept as {copy}", file=sys.stderr)
 
