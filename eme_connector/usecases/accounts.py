@@ -22,6 +22,7 @@ from eme_connector.domain.rights import PEOPLE_ONLY, ROLES, Caller, Right
 from eme_connector.domain.risk import CriticalityOrder
 from eme_connector.errors import Conflict, Fault, InvalidInput, NotAuthenticated, NotFound
 from eme_connector.ports import Store, Transaction
+from eme_connector.usecases.system import micros
 
 MIN_PASSWORD = 12
 _TOKEN = re.compile(r"eme_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
@@ -60,7 +61,7 @@ def create_token(
         name=name,
         organisation=organisation,
         rights=rights,
-        created_at=_micros(now),
+        created_at=micros(now),
         expires_at=expires_at,
         criticality_order=criticality_order,
         orchestrator=orchestrator,
@@ -70,9 +71,7 @@ def create_token(
         tx.save_token(token)
         detail: dict[str, object] = {"prefix": prefix, "name": name, "rights": sorted(rights)}
         tx.record(
-            AuditRecord(
-                "token-created", _micros(now), caller.name, organisation, None, None, detail
-            )
+            AuditRecord("token-created", micros(now), caller.name, organisation, None, None, detail)
         )
 
     store.transact(work)
@@ -91,14 +90,14 @@ def revoke_token(prefix: str, *, caller: Caller, store: Store, now: float) -> To
         raise NotFound("there is no such token")
     if token.revoked_at is not None:
         return token
-    ended = replace(token, revoked_at=_micros(now))
+    ended = replace(token, revoked_at=micros(now))
 
     def work(tx: Transaction) -> None:
         tx.save_token(ended)
         detail: dict[str, object] = {"prefix": prefix}
         tx.record(
             AuditRecord(
-                "token-revoked", _micros(now), caller.name, token.organisation, None, None, detail
+                "token-revoked", micros(now), caller.name, token.organisation, None, None, detail
             )
         )
 
@@ -116,7 +115,7 @@ def prove_token(text: str, *, store: Store, now: float) -> Caller:
     token = store.find_token(match[1]) if match else None
     if match is None or token is None or not _matches(token, match[2]):
         raise NotAuthenticated("this token is not valid")
-    expired = token.expires_at is not None and token.expires_at <= _micros(now)
+    expired = token.expires_at is not None and token.expires_at <= micros(now)
     if token.revoked_at is not None or expired:
         raise NotAuthenticated("this token is not valid")
     return Caller(
@@ -153,7 +152,7 @@ def add_account(
     if store.find_account(name) is not None:
         raise Conflict("an account of this name is there already")
     hashed = _hash(password)
-    account = Account(str(uuid4()), name, organisation, role, hashed, _micros(now))
+    account = Account(str(uuid4()), name, organisation, role, hashed, micros(now))
     _save(account, "account-created", caller, store, now)
     return account
 
@@ -226,7 +225,7 @@ def _save(
             tx.delete_sessions_of(account.id)
         detail: dict[str, object] = {"account": account.name, "role": account.role}
         tx.record(
-            AuditRecord(event, _micros(now), caller.name, account.organisation, None, None, detail)
+            AuditRecord(event, micros(now), caller.name, account.organisation, None, None, detail)
         )
 
     store.transact(work)
@@ -244,7 +243,3 @@ def _matches(token: Token, secret: str) -> bool:
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def _micros(now: float) -> int:
-    return round(now * 1_000_000)

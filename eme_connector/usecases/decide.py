@@ -14,6 +14,7 @@ from eme_connector.domain.threat import Status, Threat
 from eme_connector.errors import Conflict, Fault, InvalidInput, NotAllowed, NotFound
 from eme_connector.ports import Store, Transaction
 from eme_connector.usecases.obligations import Lanes, owe_dispatch, owe_share
+from eme_connector.usecases.system import micros
 
 
 def decide(
@@ -26,7 +27,7 @@ def decide(
     """
     caller.need(Right.DECIDE)
     moment = datetime.fromtimestamp(now, UTC)
-    at = _micros(now)
+    at = micros(now)
 
     def work(tx: Transaction) -> Threat:
         threat = own_threat(threat_id, caller, tx)
@@ -53,7 +54,7 @@ def close(threat_id: str, reason: str, *, caller: Caller, store: Store, now: flo
     caller.need(Right.DECIDE)
     if not reason.strip():
         raise InvalidInput([Fault("/reason", "say why it is closed")])
-    at = _micros(now)
+    at = micros(now)
 
     def work(tx: Transaction) -> Threat:
         threat = own_threat(threat_id, caller, tx)
@@ -94,7 +95,7 @@ def set_sharing(
     """
     caller.need(Right.SHARE)
     _check_sharing(group, recipients, topology)
-    at = _micros(now)
+    at = micros(now)
 
     def work(tx: Transaction) -> Threat:
         threat = own_threat(threat_id, caller, tx)
@@ -165,7 +166,3 @@ def _record(threat: Threat, at: int, caller: Caller) -> AuditRecord:
         threat.revision,
         detail,
     )
-
-
-def _micros(now: float) -> int:
-    return round(now * 1_000_000)
