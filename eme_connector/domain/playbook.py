@@ -106,7 +106,7 @@ class Playbook:
 
     `valid_from` and `valid_until` are RFC 3339 in UTC or empty (none given). `start_found` is
     False when `workflow_start` is missing or names no step; `reordered` says that the start was
-    not the first entry of the list.
+    not the first entry of the list; `listed` are the ids in the order of the list where it was.
     """
 
     name: str
@@ -129,6 +129,13 @@ class Playbook:
     start: str = ""
     start_found: bool = True
     reordered: bool = False
+    listed: tuple[str, ...] = ()
+
+    @property
+    def as_listed(self) -> tuple[Step, ...]:
+        """The steps in the order in which they were sent."""
+        place = {step: at for at, step in enumerate(self.listed)}
+        return tuple(sorted(self.steps, key=lambda step: place.get(step.id, len(place))))
 
     def is_valid_at(self, now: datetime) -> bool:
         """Say whether *now* lies inside the validity; a missing end or start does not limit."""

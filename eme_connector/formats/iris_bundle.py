@@ -266,6 +266,7 @@ def _playbook(one: Reader, prefix: str, rules: _Rules, flags: set[str]) -> Playb
         start=start,
         start_found=found,
         reordered=reordered,
+        listed=tuple(step.id for step in steps) if reordered else (),
     )
 
 

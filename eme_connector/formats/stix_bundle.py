@@ -7,6 +7,7 @@ identity and the TLP 2.0 marking travel with it. Criticality is 1-5 with 5 highe
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.resources import files
@@ -14,7 +15,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from eme_connector.domain.playbook import ACTIONS, Playbook, Step
-from eme_connector.domain.threat import Threat
+from eme_connector.domain.threat import Detection, Threat
 from eme_connector.formats.markings import marking_id, marking_object
 
 EXTENSION = "extension-definition--7a0f4c1e-6d3b-4f52-9c8a-2b1e5d7f9a34"
@@ -56,9 +57,27 @@ def render(found: Threat, organisation_name: str, *, base_url: str) -> Object:
 
 def extension(found: Threat, organisation_name: str) -> Object:
     """Return the property-extension of *found*, as `load_schema` describes it."""
-    detection, decision = found.detection, found.decision
-    content: Object = {
+    decision = found.decision
+    return {
         "extension_type": "property-extension",
+        **blocks(found.detection, organisation_name, approved=decision.steps),
+        "decision": _without_empty(
+            {
+                "status": str(found.status),
+                "execution": str(found.execution),
+                "by": "policy" if decision.by_policy else "person" if decision.by else "",
+                "steps": list(decision.steps),
+                "valid_until": decision.valid_until or "",
+            }
+        ),
+    }
+
+
+def blocks(
+    detection: Detection, organisation_name: str, *, approved: Collection[str] | None = None
+) -> Object:
+    """Return the IRIS blocks of *detection*; with *approved*, each step says whether it is."""
+    content: Object = {
         "detection": _without_empty(
             {
                 "organisation": organisation_name,
@@ -73,15 +92,6 @@ def extension(found: Threat, organisation_name: str) -> Object:
                 "risk_score": detection.risk_score,
                 "threat": detection.threat,
                 "iris_id": detection.iris_id,
-            }
-        ),
-        "decision": _without_empty(
-            {
-                "status": str(found.status),
-                "execution": str(found.execution),
-                "by": "policy" if decision.by_policy else "person" if decision.by else "",
-                "steps": list(decision.steps),
-                "valid_until": decision.valid_until or "",
             }
         ),
     }
@@ -100,7 +110,9 @@ def extension(found: Threat, organisation_name: str) -> Object:
             for asset in detection.assets
         ]
     if detection.playbooks:
-        content["playbook_actions"] = [_playbook(one, found) for one in detection.playbooks]
+        content["playbook_actions"] = [
+            playbook_block(one, detection, approved) for one in detection.playbooks
+        ]
     return content
 
 
@@ -164,8 +176,11 @@ def _policies(restrictions: dict[str, bool]) -> dict[str, dict[str, str]]:
     return groups
 
 
-def _playbook(one: Playbook, found: Threat) -> Object:
-    prefix = _prefix(one, found)
+def playbook_block(
+    one: Playbook, detection: Detection, approved: Collection[str] | None = None
+) -> Object:
+    """Return *one* playbook of *detection* as an IRIS `playbook_actions` block."""
+    prefix = _prefix(one, detection)
     return _without_empty(
         {
             "playbook_id": one.source_id,
@@ -185,18 +200,18 @@ def _playbook(one: Playbook, found: Threat) -> Object:
             "playbook_standard": one.standard,
             "spec_version": one.spec_version,
             "workflow_start": one.start,
-            "workflow": [_step(step, prefix, found) for step in one.steps],
+            "workflow": [_step(step, prefix, approved) for step in one.as_listed],
         }
     )
 
 
-def _prefix(one: Playbook, found: Threat) -> str:
-    playbooks = found.detection.playbooks
+def _prefix(one: Playbook, detection: Detection) -> str:
+    playbooks = detection.playbooks
     return f"{playbooks.index(one) + 1}." if len(playbooks) > 1 else ""
 
 
-def _step(step: Step, prefix: str, found: Threat) -> Object:
-    return _without_empty(
+def _step(step: Step, prefix: str, approved: Collection[str] | None) -> Object:
+    content = _without_empty(
         {
             "id": step.id.removeprefix(prefix),
             "impacted_actor": step.actor,
@@ -204,9 +219,9 @@ def _step(step: Step, prefix: str, found: Threat) -> Object:
             "description": step.description,
             "execution_api": step.execution_api,
             "action_impact": step.impact,
-            "approved": step.id in found.decision.steps,
         }
     )
+    return content if approved is None else content | {"approved": step.id in approved}
 
 
 def _without_empty(content: Object) -> Object:
