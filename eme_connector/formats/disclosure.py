@@ -16,9 +16,7 @@ def without_assets(threat: Threat) -> Threat:
 
     What we know by its field is left out; where free text repeats a name it is hidden there.
     """
-    detection = threat.detection
-    names = _asset_names(detection)
-    playbooks = tuple(_playbook_without(one, names) for one in detection.playbooks)
+    names = _asset_names(threat.detection)
     decision = replace(
         threat.decision,
         reason=_hide(threat.decision.reason, names),
@@ -29,19 +27,28 @@ def without_assets(threat: Threat) -> Threat:
     closed = threat.resolution
     return replace(
         threat,
-        detection=replace(
-            detection,
-            name=_hide(detection.name, names),
-            threat=_hide(detection.threat, names),
-            summary=_hide(detection.summary, names),
-            source=_hide(detection.source, names),
-            actor=_hide(detection.actor, names),
-            assets=tuple(Asset(criticality=one.criticality) for one in detection.assets),
-            playbooks=playbooks,
-            extra="",
-        ),
+        detection=_detection_without(threat.detection, names),
         decision=decision,
         resolution=closed and replace(closed, reason=_hide(closed.reason, names)),
+    )
+
+
+def detection_without_assets(detection: Detection) -> Detection:
+    """Return *detection* without what names an asset, as `without_assets` leaves it."""
+    return _detection_without(detection, _asset_names(detection))
+
+
+def _detection_without(detection: Detection, names: list[str]) -> Detection:
+    return replace(
+        detection,
+        name=_hide(detection.name, names),
+        threat=_hide(detection.threat, names),
+        summary=_hide(detection.summary, names),
+        source=_hide(detection.source, names),
+        actor=_hide(detection.actor, names),
+        assets=tuple(Asset(criticality=one.criticality) for one in detection.assets),
+        playbooks=tuple(_playbook_without(one, names) for one in detection.playbooks),
+        extra="",
     )
 
 

@@ -89,6 +89,18 @@ def _objects(document: Any, faults: list[Fault]) -> list[Any]:
     return objects
 
 
+def carriers_of(one: Any) -> list[str]:
+    """Return where in the STIX object *one* IRIS blocks stand, as pointers: "" is its top."""
+    if not isinstance(one, dict):
+        return []
+    inside = [
+        step_into("/extensions", key)
+        for key, extension in _extensions(one)
+        if any(block in extension for block in BLOCKS)
+    ]
+    return ([""] if any(block in one for block in BLOCKS) else []) + inside
+
+
 def _carriers(one: Any, index: int, trace: Trace) -> Iterable[_Carrier]:
     at = step_into("/objects", index)
     if not isinstance(one, dict):

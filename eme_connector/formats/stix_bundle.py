@@ -167,11 +167,19 @@ def _author() -> Object:
     }
 
 
+def group_of(restriction: str) -> tuple[str, str]:
+    """Return (group, action) of a restriction's key: that of an action we know has no group."""
+    if restriction in ACTIONS:
+        return ACTIONS[restriction].group, restriction
+    # its action is none that we know, so it is all after the first dot
+    group, _, name = restriction.partition(".")
+    return group, name
+
+
 def _policies(restrictions: dict[str, bool]) -> dict[str, dict[str, str]]:
     groups: dict[str, dict[str, str]] = {}
     for key, allowed in restrictions.items():
-        group, _, name = key.rpartition(".")
-        group = group or ACTIONS[name].group
+        group, name = group_of(key)
         groups.setdefault(group, {})[name] = "enabled" if allowed else "disabled"
     return groups
 

@@ -1,0 +1,309 @@
+"""A STIX 2.1 bundle as the content of a MISP event, with every leaf of it accounted for (D1).
+
+IRIS carriers are mapped here; all other objects are given to `foreign`. What has no place of its
+own in MISP is kept in a file of distribution 0, so that `as_received` gives the bundle back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from eme_connector.domain.risk import CriticalityOrder
+from eme_connector.domain.threat import Detection
+from eme_connector.errors import Fault, InvalidBundle, InvalidMessage
+from eme_connector.formats import iris_bundle
+from eme_connector.formats.disclosure import detection_without_assets
+from eme_connector.formats.misp_event import detection as detections
+from eme_connector.formats.misp_event import tags
+from eme_connector.formats.misp_event.event import Rests, exact, render_objects
+from eme_connector.formats.misp_event.forms import differences, mend
+from eme_connector.formats.misp_event.objects import Draft, FoundObject, Json, overlay, read
+
+CARRIERS, OTHERS = "carriers", "others"
+_NESTED = ("criticalities", "playbook_actions")
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """What became of STIX objects that are not ours: MISP content, and refusals by object."""
+
+    attributes: list[Json] = field(default_factory=list)
+    objects: list[Json] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    refused: dict[int, str] = field(default_factory=dict)
+
+
+Convert = Callable[[list[tuple[int, Json]]], Foreign]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a bundle is read: whose criticality scale, how many steps, and what may be shared."""
+
+    criticality_order: CriticalityOrder = "descending"
+    max_steps: int = 256
+    share_assets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """The event's content; `carriers` by object index, `refused` are faults by object index."""
+
+    event: Json
+    carriers: dict[int, list[Carrier]]
+    refused: dict[int, list[Fault]]
+    foreign: Foreign
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """The detections at one place of one object; *blocks* is the pointer within the object."""
+
+    index: int
+    blocks: str
+    prefix: str
+    detections: tuple[Detection, ...]
+
+
+def render(document: Any, namespace: UUID, options: Options, convert: Convert) -> Mapped:
+    """Return *document* as MISP content under ids derived from *namespace*.
+
+    A carrier with faults is refused by itself; the others are mapped all the same.
+
+    Raises:
+        InvalidBundle: it is no bundle at all.
+    """
+    objects = _objects(document)
+    carriers, refused = _carriers(document, options)
+    others = [
+        (at, one)
+        for at, one in enumerate(objects)
+        if at not in carriers and at not in refused and isinstance(one, dict)
+    ]
+    foreign = convert(others) if others else Foreign()
+    full = [one for each in carriers.values() for one in each]
+    drafts = [draft for one in full for draft in _drafts(one, objects, document)]
+    told = (
+        drafts
+        if options.share_assets
+        else [d for one in full for d in _told(one, objects, document)]
+    )
+    rests = _rests(full, objects, document, drafts, others)
+    event = {
+        "info": _title(full, document),
+        "Tag": [{"name": name} for name in _tags(full, foreign)],
+        "Attribute": foreign.attributes,
+        "Object": [*render_objects(told, drafts, namespace, rests), *foreign.objects],
+    }
+    return Mapped(event, carriers, refused, foreign)
+
+
+def as_received(event: Json) -> Json:
+    """Return the bundle that *event* was rendered from.
+
+    Raises:
+        InvalidMessage: the event holds no bundle that we mapped.
+    """
+    found, rest = exact(overlay(read(event)))
+    kept = rest.get(CARRIERS)
+    if not isinstance(kept, list):
+        raise InvalidMessage([Fault("/Object", "holds no bundle that was mapped here")])
+    objects: dict[int, Json] = {int(at): one for at, one in rest.get(OTHERS, {}).items()}
+    for one in kept:
+        rebuilt = detections.carrier(found, one, one["prefix"])
+        _arrange(rebuilt, one["blocks"], one.get("nested", ()))
+        mend(rebuilt, one.get("set", {}), one.get("gone", ()))
+        objects[one["index"]] = rebuilt
+    document = {"type": "bundle", **rest.get("bundle", {})}
+    return document | {"objects": [objects[at] for at in sorted(objects)]}
+
+
+def detection_prefixes(found: Mapping[str, FoundObject]) -> list[str]:
+    """Return the prefixes below which there are detections: "" for a threat's event."""
+    return [path.removesuffix("detection/0") for path in found if path.endswith("detection/0")]
+
+
+def _objects(document: Any) -> list[Any]:
+    if not isinstance(document, dict) or document.get("type") != "bundle":
+        raise InvalidBundle([Fault("/type", "expected a bundle")])
+    objects = document.get("objects")
+    if not isinstance(objects, list):
+        raise InvalidBundle([Fault("/objects", "expected a list of objects")])
+    return objects
+
+
+def _carriers(
+    document: Json, options: Options
+) -> tuple[dict[int, list[Carrier]], dict[int, list[Fault]]]:
+    places = {
+        at: found
+        for at, one in enumerate(document["objects"])
+        if (found := iris_bundle.carriers_of(one))
+    }
+    refused: dict[int, list[Fault]] = {}
+    left = dict(places)
+    parsed: tuple[Detection, ...] = ()
+    while left:
+        kept = [one if at in left else {} for at, one in enumerate(document["objects"])]
+        try:
+            parsed = iris_bundle.parse(
+                document | {"objects": kept},
+                is_sender=lambda _: True,
+                criticality_order=options.criticality_order,
+                max_steps=options.max_steps,
+            ).detections
+            break
+        except InvalidBundle as exc:
+            for at, faults in _by_object(exc.faults, left).items():
+                refused[at] = faults
+                del left[at]
+    return _grouped(left, parsed), refused
+
+
+def _by_object(faults: Iterable[Fault], left: Mapping[int, Any]) -> dict[int, list[Fault]]:
+    """Return the faults by object; one that names no carrier (a limit) refuses all of them."""
+    found: dict[int, list[Fault]] = {}
+    for fault in faults:
+        part = fault.pointer.split("/")[2:3]
+        at = int(part[0]) if part and part[0].isdigit() else -1
+        for index in [at] if at in left else left:
+            found.setdefault(index, []).append(fault)
+    return found
+
+
+def _grouped(
+    places: Mapping[int, list[str]], parsed: tuple[Detection, ...]
+) -> dict[int, list[Carrier]]:
+    groups: dict[int, list[Carrier]] = {}
+    number = 0
+    for at, found in places.items():
+        for blocks in found:
+            base = f"/objects/{at}{blocks}/detection"
+            own = tuple(one for one in parsed if one.pointer == base or _below(one.pointer, base))
+            if own:
+                carrier = Carrier(at, blocks, f"{number}:", own)
+                groups.setdefault(at, []).append(carrier)
+                number += 1
+    return groups
+
+
+def _below(pointer: str, base: str) -> bool:
+    return pointer.startswith(f"{base}/")
+
+
+def _drafts(one: Carrier, objects: list[Any], document: Json) -> list[Draft]:
+    blocks, _ = playbook_blocks(objects[one.index], one.blocks)
+    organisation = _organisation(objects[one.index], one.blocks)
+    found = []
+    for number, detection in enumerate(one.detections):
+        told = detections.Told(detection, organisation, blocks, number)
+        found += detections.drafts(told, one.prefix)
+    _add_bundle_id(found, document)
+    return found
+
+
+def _told(one: Carrier, objects: list[Any], document: Json) -> list[Draft]:
+    organisation = _organisation(objects[one.index], one.blocks)
+    found = []
+    for number, detection in enumerate(one.detections):
+        hidden = detection_without_assets(detection)
+        told = detections.Told(hidden, organisation, (), number)
+        found += detections.drafts(told, one.prefix)
+    _add_bundle_id(found, document)
+    return found
+
+
+def _add_bundle_id(found: list[Draft], document: Json) -> None:
+    bundle_id = document.get("id")
+    for draft in found:
+        if draft.name == "iris-detection" and isinstance(bundle_id, str):
+            draft.add("bundle-id", bundle_id)
+
+
+def place_of(one: Json, blocks: str) -> Json:
+    """Return the member of the STIX object *one* that holds the IRIS blocks."""
+    inside: Json = one
+    for part in blocks.split("/")[1:]:
+        inside = inside[part.replace("~1", "/").replace("~0", "~")]
+    return inside
+
+
+def playbook_blocks(one: Json, blocks: str) -> tuple[list[Json], tuple[str, ...]]:
+    """Return (the playbooks as they were sent, which blocks stood inside `policies`)."""
+    inside = place_of(one, blocks)
+    policies = inside.get("policies")
+    nested = tuple(
+        name for name in _NESTED if isinstance(policies, dict) and policies.get(name) is not None
+    )
+    holder = policies if "playbook_actions" in nested else inside
+    found = (holder or {}).get("playbook_actions")
+    return (found if isinstance(found, list) else [found] if found else []), nested
+
+
+def _organisation(one: Json, blocks: str) -> str:
+    found = place_of(one, blocks).get("detection")
+    first = found[0] if isinstance(found, list) and found else found
+    name = first.get("organisation") if isinstance(first, dict) else ""
+    return name if isinstance(name, str) else ""
+
+
+def _rests(
+    carriers: list[Carrier],
+    objects: list[Any],
+    document: Json,
+    drafts: list[Draft],
+    others: list[tuple[int, Json]],
+) -> Rests:
+    found = {draft.path: _as_found(draft) for draft in drafts}
+    head = {key: value for key, value in document.items() if key not in ("type", "objects")}
+    home = {
+        CARRIERS: [_rest_of(one, objects, found) for one in carriers],
+        OTHERS: {str(at): one for at, one in others},
+        "bundle": head,
+    }
+    return Rests({}, home)
+
+
+def _rest_of(one: Carrier, objects: list[Any], found: Mapping[str, FoundObject]) -> Json:
+    """Return what is needed beside the attributes to write the carrier again as it was sent."""
+    rest = detections.rest(one.detections[0])
+    rebuilt = detections.carrier(found, rest, one.prefix)
+    nested = playbook_blocks(objects[one.index], one.blocks)[1]
+    _arrange(rebuilt, one.blocks, nested)
+    changed, gone = differences(objects[one.index], rebuilt)
+    kept: Json = {"index": one.index, "blocks": one.blocks, "prefix": one.prefix}
+    parts = {"nested": nested, "assets": rest.get("assets"), "set": changed, "gone": gone}
+    return kept | {name: part for name, part in parts.items() if part}
+
+
+def _arrange(rebuilt: Json, blocks: str, nested: Iterable[str]) -> None:
+    """Move the IRIS blocks from the top of the object to where they stood."""
+    for name in nested:
+        if name in rebuilt:
+            rebuilt.setdefault("policies", {})[name] = rebuilt.pop(name)
+    if blocks:
+        moved = {name: rebuilt.pop(name) for name in iris_bundle.BLOCKS if name in rebuilt}
+        key = blocks.split("/")[2].replace("~1", "/").replace("~0", "~")
+        rebuilt["extensions"] = {key: moved}
+
+
+def _as_found(draft: Draft) -> FoundObject:
+    values: dict[str, list[str]] = {}
+    for relation, value in draft.values:
+        values.setdefault(relation, []).append(value)
+    files = {relation: data for relation, _, data in draft.files}
+    return FoundObject(draft.name, draft.path, False, values, files)
+
+
+def _tags(carriers: list[Carrier], foreign: Foreign) -> list[str]:
+    own = [name for one in carriers for each in one.detections for name in tags.of_detection(each)]
+    marked = [f"tlp:{each.tlp}" for one in carriers for each in one.detections if each.tlp]
+    return list(dict.fromkeys([*marked, *own, *foreign.tags]))
+
+
+def _title(carriers: list[Carrier], document: Json) -> str:
+    names = [each.name for one in carriers for each in one.detections]
+    return names[0] if names else str(document.get("id", "STIX bundle"))

@@ -1,0 +1,53 @@
+"""Tags of a threat's event: taxonomies that every MISP has, and galaxy clusters by technique."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from eme_connector.domain.threat import Detection, Threat, Tlp
+from eme_connector.formats.misp_event.objects import Json
+from eme_connector.formats.misp_event.tables import tables
+
+_TECHNIQUE = re.compile(r"\b(?:AML\.T\d{4}(?:\.\d{3})?|T\d{4}(?:\.\d{3})?)\b")
+_TLP = {f"tlp:{tlp.value}": tlp for tlp in Tlp} | {"tlp:white": Tlp.CLEAR}
+_ORDER = list(Tlp)
+
+
+def of_threat(threat: Threat) -> list[Json]:
+    """Return the tags of *threat*: marking, state, risk, response, incident class, techniques."""
+    table = tables().tags
+    approved = [step.action for step in threat.detection.steps if step.id in threat.decision.steps]
+    actions = [table["action"][one] for one in approved if one] or [table["detected"]]
+    names = [
+        f"tlp:{threat.tlp}",
+        table["pap"][threat.tlp],
+        table["status"][threat.status],
+        table["risk"][threat.rank.band],
+        *actions,
+        *of_detection(threat.detection),
+    ]
+    return [{"name": name} for name in dict.fromkeys(names)]
+
+
+def of_detection(detection: Detection) -> list[str]:
+    """Return what a detection alone tells: its incident class and its techniques."""
+    text = f"{detection.threat} {detection.name}".lower()
+    rsit = next(
+        tag for kind, word, tag in tables().tags["rsit"] if kind == detection.kind and word in text
+    )
+    return [rsit, *clusters(detection.threat, detection.summary)]
+
+
+def clusters(*texts: str) -> list[str]:
+    """Return the galaxy tags of the techniques named by id (ATLAS, ATT&CK) in *texts*."""
+    known = tables().clusters
+    ids = (technique for text in texts for technique in _TECHNIQUE.findall(text))
+    return [known[one][0] for one in dict.fromkeys(ids) if one in known]
+
+
+def tlp_of(tags: Iterable[object]) -> Tlp | None:
+    """Return the strictest TLP among MISP's *tags*, or None; TLP 1's white is clear."""
+    names = (str(tag.get("name", "")).lower() for tag in tags if isinstance(tag, dict))
+    found = [_TLP[name] for name in names if name in _TLP]
+    return max(found, key=_ORDER.index, default=None)
