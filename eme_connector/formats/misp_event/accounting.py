@@ -192,12 +192,11 @@ class _Book:
             yield "#/".join([to, "/".join(way)]), content
 
     def _other(self, pointer: str, at: int, value: Any) -> Entry:
-        if why := self._mapped.foreign.refused.get(at):
-            return Entry(pointer, "refused", reason=why)
         found = self._index.values.get(value) if isinstance(value, str) else None
-        if found:
+        if found and value:
             return Entry(pointer, "mapped", to=found)
-        return self._kept(pointer, "misp-stix has no place for it")
+        why = self._mapped.foreign.refused.get(at)
+        return self._kept(pointer, why or "misp-stix has no place for it")
 
     def _kept(self, pointer: str, reason: str) -> Entry:
         to, _ = self._index.files.get(REST, ("", None))
@@ -220,7 +219,7 @@ def _index(event: Mapping[str, Any]) -> _Index:
             elif own:
                 found = index.places.setdefault((path, relation), [])
                 found.insert(0, (f"{to}/value", unescape(value)))
-            else:
+            if not own or one["name"] == "vulnerability":
                 index.values.setdefault(str(value), f"{to}/value")
     for number, attribute in enumerate(event["Attribute"]):
         index.values.setdefault(str(attribute["value"]), f"/Event/Attribute/{number}/value")

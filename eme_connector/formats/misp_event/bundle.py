@@ -28,7 +28,7 @@ _NESTED = ("criticalities", "playbook_actions")
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """What became of STIX objects that are not ours: MISP content, and refusals by object."""
+    """STIX objects that are not ours as MISP content; `refused` says by index what was not."""
 
     attributes: list[Json] = field(default_factory=list)
     objects: list[Json] = field(default_factory=list)
@@ -78,12 +78,9 @@ def render(document: Any, namespace: UUID, options: Options, convert: Convert) -
     """
     objects = _objects(document)
     carriers, refused = _carriers(document, options)
-    others = [
-        (at, one)
-        for at, one in enumerate(objects)
-        if at not in carriers and at not in refused and isinstance(one, dict)
-    ]
-    foreign = convert(others) if others else Foreign()
+    others = [(at, one) for at, one in enumerate(objects) if at not in carriers]
+    foreign_ones = [(at, one) for at, one in others if at not in refused and isinstance(one, dict)]
+    foreign = convert(foreign_ones) if foreign_ones else Foreign()
     full = [one for each in carriers.values() for one in each]
     drafts = [draft for one in full for draft in _drafts(one, objects, document)]
     told = (
@@ -255,7 +252,7 @@ def _rests(
     objects: list[Any],
     document: Json,
     drafts: list[Draft],
-    others: list[tuple[int, Json]],
+    others: list[tuple[int, Any]],
 ) -> Rests:
     found = {draft.path: _as_found(draft) for draft in drafts}
     head = {key: value for key, value in document.items() if key not in ("type", "objects")}
