@@ -198,6 +198,7 @@ def _drafts(one: Carrier, objects: list[Any], document: Json) -> list[Draft]:
     for number, detection in enumerate(one.detections):
         told = detections.Told(detection, organisation, blocks, number)
         found += detections.drafts(told, one.prefix)
+    found += detections.vulnerabilities(one.detections[0], one.prefix)
     _add_bundle_id(found, document)
     return found
 
@@ -209,6 +210,7 @@ def _told(one: Carrier, objects: list[Any], document: Json) -> list[Draft]:
         hidden = detection_without_assets(detection)
         told = detections.Told(hidden, organisation, (), number)
         found += detections.drafts(told, one.prefix)
+    found += detections.vulnerabilities(hidden, one.prefix)
     _add_bundle_id(found, document)
     return found
 

@@ -51,12 +51,16 @@ def drafts(told: Told, prefix: str = "") -> list[Draft]:
     return found
 
 
-def vulnerabilities(detection: Detection) -> list[Draft]:
+def vulnerabilities(detection: Detection, prefix: str = "") -> list[Draft]:
     """Return an object for each CVE that the detection names; MISP correlates them."""
     text = f"{detection.threat} {detection.name} {detection.summary}"
     names = dict.fromkeys(one.upper() for one in CVE.findall(text))
     return [
-        Draft("vulnerability", f"vulnerability/{at}", [("id", name), ("summary", detection.name)])
+        Draft(
+            "vulnerability",
+            f"{prefix}vulnerability/{at}",
+            [("id", name), ("summary", detection.name)],
+        )
         for at, name in enumerate(list(names)[:20])
     ]
 
