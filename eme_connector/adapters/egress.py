@@ -44,11 +44,12 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: status, headers in lower case, and the body."""
+    """What came back: status, headers in lower case, the body, each Set-Cookie as it came."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,21 @@ class Gate:
 
 
 class Target:
-    """One place that we call, with connections kept between calls."""
+    """One place that we call, with connections kept between calls.
 
-    def __init__(self, url: str, gate: Gate, *, timeout: float, keep: int = 4) -> None:
+    `most` bounds an answer, in bytes; `tls` takes the place of the system's authorities.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        gate: Gate,
+        *,
+        timeout: float,
+        keep: int = 4,
+        most: int = MAX_ANSWER,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         parts = urlsplit(url)
         self._plain = parts.scheme != "https"
         self._host = parts.hostname or ""
@@ -84,6 +97,8 @@ class Target:
         self._query = f"?{quote(parts.query, safe=_PATH_CHARACTERS)}" if parts.query else ""
         self._gate = gate
         self._timeout = timeout
+        self._most = most
+        self._tls = tls
         self._kept: deque[tuple[float, _Connection]] = deque(maxlen=keep)
         self._lock = threading.Lock()
 
@@ -143,6 +158,7 @@ class Target:
 
     def _connect(self, deadline: float) -> _Connection:
         connection = _Connection(self._host, self._port)
+        connection.most = self._most
         connection.default_port = 80 if self._plain else 443  # which the Host header leaves out
         connection.sock = _Deadline(self._open(deadline))
         return connection
@@ -170,7 +186,7 @@ class Target:
             if self._plain:
                 return raw
             # the name, not the pinned address, is what the certificate must be for
-            return _tls().wrap_socket(raw, server_hostname=self._host)
+            return (self._tls or _tls()).wrap_socket(raw, server_hostname=self._host)
         except BaseException:
             raw.close()
             raise
@@ -194,6 +210,7 @@ class _Connection(http.client.HTTPConnection):
 
     auto_open = 0
     sock: Any
+    most = MAX_ANSWER
 
     def exchange(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str], deadline: float
@@ -203,17 +220,18 @@ class _Connection(http.client.HTTPConnection):
         try:
             self.request(method, path, body or None, {"Accept-Encoding": "identity", **sized})
             response = self.getresponse()
-            content = response.read(MAX_ANSWER + 1)
-            if response.length and len(content) <= MAX_ANSWER:
+            content = response.read(self.most + 1)
+            if response.length and len(content) <= self.most:
                 raise http.client.IncompleteRead(b"", response.length)
         except TimeoutError as exc:
             raise DeliveryError("timeout", maybe_sent=True) from exc
         except (OSError, http.client.HTTPException) as exc:
             raise DeliveryError("broken-off", type(exc).__name__, maybe_sent=True) from exc
-        if len(content) > MAX_ANSWER:
+        if len(content) > self.most:
             raise DeliveryError("response-too-large", maybe_sent=True)
         found = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, found, content)
+        cookies = tuple(response.headers.get_all("Set-Cookie") or ())
+        return Answer(response.status, found, content, cookies)
 
     def has_news(self) -> bool:
         """Say whether something waits to be read: between two calls that is a close."""
@@ -287,6 +305,14 @@ def _real(address: Address) -> Address:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    return tls_context()
+
+
+def tls_context(authority: str | None = None, *, unsafe: bool = False) -> ssl.SSLContext:
+    """Return a context for one target: its own *authority* (PEM), or no check at all."""
+    context = ssl.create_default_context(cadata=authority)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if unsafe:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     return context
