@@ -24,6 +24,8 @@ from eme_connector.config_sections import (
     Limits,
     Live,
     Log,
+    Misp,
+    MispReceiver,
     Orchestrator,
     Organisation,
     Response,
@@ -53,6 +55,7 @@ class Config(Section):
     response: Response = Response()
     orchestrators: tuple[Orchestrator, ...] = Field((), description="What runs playbooks.")
     delivery: Delivery = Delivery()
+    misp: Misp | None = Field(None, description="Our own MISP.")
     egress: Egress = Egress()
     sessions: Sessions = Sessions()
     log: Log = Log()
@@ -212,6 +215,8 @@ __all__ = [
     "Limits",
     "Live",
     "Log",
+    "Misp",
+    "MispReceiver",
     "Orchestrator",
     "Organisation",
     "Response",

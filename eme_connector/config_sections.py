@@ -202,6 +202,44 @@ class Delivery(Section):
     retry_most_s: float = Field(300.0, gt=0, description="Longest wait between attempts.")
 
 
+class MispReceiver(Section):
+    """The MISP of a member of our groups, where it lets us look whether an event has arrived."""
+
+    organisation: Uuid = Field(description="Uuid of the member.")
+    url: Url = Field(description="Its URL, exactly as sharing groups name it.")
+    key: SecretStr | None = Field(
+        None, description="Read-only API key of one of its users; also `key_file`."
+    )
+    verify_tls: Literal["yes", "unsafe-no-verification"] = Field(
+        "yes", description="`unsafe-no-verification` trusts any certificate, and says so."
+    )
+
+
+class Misp(Section):
+    """Our own MISP: threats with a sharing group become events there."""
+
+    url: Url = Field(description="Its base URL, exactly its own MISP.baseurl.")
+    key: SecretStr = Field(description="API key of an Org Admin; also `key_file`.")
+    share_assets: bool = Field(
+        False, description="Let addresses and device names leave with the events."
+    )
+    publish: bool = Field(True, description="Publish into the group; false leaves that to people.")
+    receivers: tuple[MispReceiver, ...] = Field(
+        (), description="Members' MISPs where arrival is verified."
+    )
+    poll_s: float = Field(
+        60.0, ge=0, description="How often to ask for what came in from others; 0 = never."
+    )
+    width: int = Field(2, ge=1, le=16, description="Events sent at once.")
+    timeout_s: float = Field(60.0, gt=0, le=600, description="Limit of one request.")
+    verify_tls: Literal["yes", "unsafe-no-verification"] = Field(
+        "yes", description="`unsafe-no-verification` trusts any certificate, and says so."
+    )
+    ca: str | None = Field(
+        None, description="Its own authority instead of the system's (PEM); also `ca_file`."
+    )
+
+
 class Egress(Section):
     """Where outgoing calls may go besides public addresses."""
 

@@ -235,6 +235,7 @@ class DeliveryError(EmeError):
     ) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
+        self.detail = detail
         self.permanent = permanent
         self.maybe_sent = maybe_sent
         self.retry_after = retry_after

@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 from eme_connector.domain.threat import Execution
 
-DeliveryKind = Literal["dispatch", "share", "peer"]
+DeliveryKind = Literal["dispatch", "share", "peer", "misp"]
 SHARE_LANE = "share"
+MISP_LANE = "misp"
 
 
 class State(StrEnum):
@@ -38,12 +39,13 @@ OPEN = frozenset({State.OWED, State.SENDING})
 class Delivery:
     """One thing owed to one target.
 
-    `lane` names the target (`share`, `orchestrator:NAME`, `peer:ORGANISATION`). `key` is a uuid
-    of our own: the idempotency key that the receiver sees, the same at every attempt. `payload`
-    are the exact content bytes, fixed when the delivery was made; empty for a share, which is
-    expanded when its turn comes. `digest` is the dispatch digest. `fence` grows with each lease:
-    a finish with an old one changes nothing. Times are seconds since 1970. `asking` says that we
-    are only looking up whether it has arrived, never sending.
+    `lane` names the target (`share`, `orchestrator:NAME`, `peer:ORGANISATION`, `misp`). `key` is
+    a uuid of our own: the idempotency key that the receiver sees, the same at every attempt.
+    `payload` are the exact content bytes, fixed when the delivery was made; empty for a share,
+    which is expanded when its turn comes, and for `misp`, which sends the newest state. `digest`
+    is the dispatch digest. `fence` grows with each lease: a finish with an old one changes
+    nothing. Times are seconds since 1970. `asking` says that we are only looking up whether it
+    has arrived, never sending.
     """
 
     id: int

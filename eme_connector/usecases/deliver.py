@@ -35,7 +35,11 @@ from eme_connector.usecases.system import System, micros
 SWEEP = 500
 ROUNDS = 64
 _EXECUTIONS = {State.DELIVERED: Execution.DISPATCHED, State.UNCERTAIN: Execution.UNCERTAIN}
-_WORDS = {("dispatch", State.DELIVERED): "dispatched", ("peer", State.DELIVERED): "shared"}
+_WORDS = {
+    ("dispatch", State.DELIVERED): "dispatched",
+    ("peer", State.DELIVERED): "shared",
+    ("misp", State.DELIVERED): "in-misp",
+}
 _WRITTEN_DOWN = frozenset({State.DELIVERED, State.UNCERTAIN, State.REFUSED, State.DEAD})
 
 
@@ -263,7 +267,7 @@ def _lease(
 
 def _why_not(one: Delivery, now: float, system: System, tx: Transaction) -> str | None:
     """Return why it must not leave: asked in the transaction that leases it, not before."""
-    if one.kind == "share":
+    if one.kind in ("share", "misp"):
         return None
     threat = tx.find_threat(one.threat_id)
     if threat is None:

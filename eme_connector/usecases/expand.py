@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from eme_connector.domain.delivery import SHARE_LANE, Delivery, State
+from eme_connector.domain.delivery import MISP_LANE, SHARE_LANE, Delivery, State
 from eme_connector.domain.sharing import Organisation, Topology, viewers
 from eme_connector.domain.threat import Threat
 from eme_connector.formats import eme_message
@@ -48,6 +48,7 @@ class Prepared:
     group: str | None
     remote: tuple[Addressed, ...] = ()
     local: tuple[str, ...] = ()
+    misp: bool = False
 
 
 def take_shares(system: System, now: float) -> list[Delivery]:
@@ -100,6 +101,7 @@ def _prepare(
         threat.group,
         tuple(_address(threat, one, raw, peers) for one in remote),
         tuple(one.uuid for one in members if one.uuid in here),
+        system.config.misp is not None,
     )
 
 
@@ -140,6 +142,8 @@ def _owe(one: Prepared, now: float, tx: Transaction) -> None:
         return
     for addressed in one.remote:
         _owe_one(addressed, threat, tx)
+    if one.misp:
+        _owe_misp(threat, tx)
     for member in one.local:
         tx.add_viewer(threat, member)
     if any(counts.values()):
@@ -147,6 +151,20 @@ def _owe(one: Prepared, now: float, tx: Transaction) -> None:
             tx.save_threat(replace(threat, group_sent=True), threat)
         detail: dict[str, object] = {"sequence": threat.sequence, **counts}
         record("share-owed", micros(now), SHARE_LANE, one.share, detail, tx)
+
+
+def _owe_misp(threat: Threat, tx: Transaction) -> None:
+    """Owe our MISP the newest state: what still waits for it is out of date by now."""
+    tx.withdraw(threat.id, "misp", "superseded")
+    tx.owe(
+        Owed(
+            lane=MISP_LANE,
+            kind="misp",
+            threat_id=threat.id,
+            organisation=threat.organisation,
+            sequence=threat.sequence,
+        )
+    )
 
 
 def _owe_one(addressed: Addressed, threat: Threat, tx: Transaction) -> None:

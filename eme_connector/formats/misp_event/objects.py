@@ -121,13 +121,16 @@ def render(draft: Draft, namespace: UUID) -> tuple[Json, dict[str, list[str]]]:
     label = draft.path + (_HOME if draft.home else "")
     inexact: dict[str, list[str]] = {}
     attributes = []
-    for at, (relation, value) in enumerate(draft.values):
+    seen: dict[str, int] = {}
+    for relation, value in draft.values:
         text = _safe(value)
         if unescape(text) != value:
             inexact[relation] = _of(draft, relation)
         if text:
+            # by relation and place, so that an edit finds each again whatever else has come
+            at = seen[relation] = seen.get(relation, -1) + 1
             kept = _attribute(template, relation, text, draft.home)
-            attributes.append({"uuid": str(uuid5(namespace, f"{label}/{at}")), **kept})
+            attributes.append({"uuid": str(uuid5(namespace, f"{label}/{relation}/{at}")), **kept})
     for relation, name, data in draft.files:
         kept = _attribute(template, relation, name, draft.home)
         kept |= {"data": base64.b64encode(data).decode()}

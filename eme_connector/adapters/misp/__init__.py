@@ -1,0 +1,1 @@
+"""MISP: the channel that our threats go by, and what is read from there."""

@@ -1,0 +1,167 @@
+"""Kept sessions with a MISP, and the meaning of what it answers.
+
+An API key costs MISP 36 ms of bcrypt at each request unless the session is kept
+(`Security.authkey_keep_session`), so each thread keeps its cookie. PHP lets one request of a
+session wait for another, so threads share none.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import quote
+
+from eme_connector.adapters.egress import Answer, Gate, Target, tls_context
+from eme_connector.adapters.webhook import retry_after
+from eme_connector.errors import DeliveryError, EmeError
+from eme_connector.formats import strict_json
+
+MOST = 32 * 1024 * 1024
+AGENT = "MISP EME connector"
+"""Agents that start with MISP get answers without indentation."""
+_SURELY_NOT = frozenset({401, 403, 404, 405, 429})
+
+Json = dict[str, Any]
+
+
+class Refused(DeliveryError):
+    """MISP answered, and it was no: `status` and its own words."""
+
+    def __init__(self, status: int, message: str, *, retry_after: float = 0.0) -> None:
+        self.status, self.message = status, message
+        super().__init__(
+            reason_of(status, message),
+            message[:200],
+            maybe_sent=status not in _SURELY_NOT,
+            retry_after=retry_after,
+        )
+
+
+class Connection:
+    """Calls one MISP with one key."""
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        gate: Gate,
+        *,
+        timeout: float,
+        keep: int = 4,
+        authority: str | None = None,
+        unsafe: bool = False,
+    ) -> None:
+        tls = tls_context(authority, unsafe=unsafe) if authority or unsafe else None
+        self._target = Target(url, gate, timeout=timeout, keep=keep, most=MOST, tls=tls)
+        self._key = key
+        self._kept = threading.local()
+
+    def get(self, path: str) -> Any:
+        """Return what GET *path* answers.
+
+        Raises:
+            Refused, DeliveryError
+        """
+        return self._read(self._call("GET", path))
+
+    def find(self, path: str) -> Any | None:
+        """Return what GET *path* answers, None where it is not there (or not for us)."""
+        try:
+            return self.get(path)
+        except Refused as exc:
+            if exc.status == 404 or exc.reason == "not-visible":
+                return None
+            raise
+
+    def post(self, path: str, body: Json) -> Any:
+        """Return what POST *path* answers.
+
+        Raises:
+            Refused, DeliveryError
+        """
+        return self._read(self._call("POST", path, json.dumps(body).encode()))
+
+    def exists(self, path: str) -> bool:
+        """Say whether HEAD *path* finds something.
+
+        Raises:
+            Refused, DeliveryError
+        """
+        answer = self._call("HEAD", path)
+        if answer.status in (200, 404, 405):
+            return answer.status == 200
+        raise Refused(answer.status, "")
+
+    def ping(self) -> None:
+        """Raise DeliveryError unless it answers and knows our key."""
+        self.get("/servers/getVersion")
+
+    def close(self) -> None:
+        """Close what is kept."""
+        self._target.close()
+
+    def _call(self, method: str, path: str, body: bytes = b"") -> Answer:
+        headers = {
+            "Authorization": self._key,
+            # without it MISP shows the login page
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "User-Agent": AGENT,
+        }
+        if cookie := getattr(self._kept, "cookie", ""):
+            headers["Cookie"] = cookie
+        answer = self._target.call(method, path=quote(path), body=body, headers=headers)
+        self._keep_cookies(answer)
+        return answer
+
+    def _keep_cookies(self, answer: Answer) -> None:
+        kept: dict[str, str] = getattr(self._kept, "all", {})
+        for text in answer.cookies:
+            try:
+                kept |= {name: one.value for name, one in SimpleCookie(text).items()}
+            except CookieError:
+                continue
+        self._kept.all = kept
+        self._kept.cookie = "; ".join(f"{name}={value}" for name, value in kept.items())
+
+    def _read(self, answer: Answer) -> Any:
+        if "json" not in answer.headers.get("content-type", ""):
+            raise Refused(answer.status if answer.status >= 300 else 502, "no JSON")
+        try:
+            body = strict_json.loads(answer.body, max_bytes=MOST)
+        except EmeError as exc:
+            raise DeliveryError("not-json", maybe_sent=True) from exc
+        if not 200 <= answer.status < 300:
+            raise Refused(answer.status, _message(body), retry_after=retry_after(answer))
+        return body
+
+
+def _message(body: Any) -> str:
+    if not isinstance(body, dict):
+        return ""
+    said = [body.get("message") or body.get("name") or "", body.get("errors") or ""]
+    return " ".join(one if isinstance(one, str) else json.dumps(one) for one in said).strip()
+
+
+_WORDS = (
+    ("authentication failed", "key-refused"),
+    ("auth key from your ip", "key-refused"),
+    ("blocklist", "blocklisted"),
+    ("already exists, if you would", "duplicate"),
+    ("exist or you do not have permission", "not-visible"),
+    ("invalid sharing group", "sharing-group-refused"),
+    ("not newer than", "not-newer"),
+    ("protected event", "signature-refused"),
+    ("failed_servers", "push-failed"),
+    ("not authorised", "not-allowed"),
+    ("permission", "not-allowed"),
+    ("action not allowed", "not-allowed"),
+)
+
+
+def reason_of(status: int, message: str) -> str:
+    """Return our word for a refusal; MISP's codes do not mean what HTTP says."""
+    text = message.lower()
+    return next((reason for word, reason in _WORDS if word in text), f"http-{status}")
