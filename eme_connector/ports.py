@@ -20,6 +20,7 @@ from eme_connector.domain.delivery import (
     Receipt,
     State,
 )
+from eme_connector.domain.directory import RemoteGroup, RemoteOrganisation, Snapshot
 from eme_connector.domain.listing import Aggregate, Change, ListQuery, Page
 from eme_connector.domain.policy import Setting
 from eme_connector.domain.threat import Threat
@@ -243,6 +244,46 @@ class Runner(Channel, Protocol):
 
     def stop(self, delivery: Delivery, receipt: Receipt) -> Literal["stopped", "over", "cannot"]:
         """Try to stop the run."""
+        ...
+
+
+class Directory(Protocol):
+    """A place that holds organisations and sharing groups: a Cerebrate or a MISP.
+
+    Every call is one or more requests and raises DeliveryError (`permanent` where trying again
+    cannot help) when the other side is down, refuses, or did not do what it said it did. Writes
+    are idempotent: what is already so is left alone.
+    """
+
+    name: str
+    kind: Literal["cerebrate", "misp"]
+
+    def fetch(self) -> Snapshot:
+        """Return everything it lets us see, read anew; never a part of it."""
+        ...
+
+    def put_organisation(self, organisation: RemoteOrganisation) -> None:
+        """Add or edit it, by uuid; organisations are never deleted."""
+        ...
+
+    def put_group(self, group: RemoteGroup) -> None:
+        """Add it with its owner, or edit its text, flags and servers; members stay as they are."""
+        ...
+
+    def add_member(self, group: str, organisation: str, *, extend: bool) -> None:
+        """Make *organisation* a member of *group* (uuids), or change its extend flag."""
+        ...
+
+    def remove_member(self, group: str, organisation: str) -> None:
+        """Take *organisation* out of *group* on this instance."""
+        ...
+
+    def announce(self, group: str) -> None:
+        """Give *group* a newer `modified`, so that peers of this instance take the change."""
+        ...
+
+    def ping(self) -> None:
+        """Raise DeliveryError when it cannot be reached or does not know our key."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What the relay compares: organisations and sharing groups, as each side holds them (C1, C4).
+"""Organisations and sharing groups, as each Cerebrate and each MISP holds them (C1, C4).
 
 Identity is the uuid, in lower case; numeric ids belong to one instance and stay in its adapter.
 """
