@@ -20,7 +20,12 @@ from eme_connector.domain.delivery import (
     Receipt,
     State,
 )
-from eme_connector.domain.directory import RemoteGroup, RemoteOrganisation, Snapshot
+from eme_connector.domain.directory import (
+    EncryptionKey,
+    RemoteGroup,
+    RemoteOrganisation,
+    Snapshot,
+)
 from eme_connector.domain.listing import Aggregate, Change, ListQuery, Page
 from eme_connector.domain.policy import Setting
 from eme_connector.domain.threat import Threat
@@ -284,6 +289,21 @@ class Directory(Protocol):
 
     def ping(self) -> None:
         """Raise DeliveryError when it cannot be reached or does not know our key."""
+        ...
+
+
+class KeyStore(Protocol):
+    """A Cerebrate's store of public keys; raises as a Directory does."""
+
+    def fetch_keys(self) -> tuple[EncryptionKey, ...]:
+        """Return every key that it lets us see, revoked ones too, read anew."""
+        ...
+
+    def publish_key(self, key: EncryptionKey) -> EncryptionKey:
+        """Make *key* a key of its owner and return it as it stands there.
+
+        One with the same text that is there already is left as it is, revoked or not.
+        """
         ...
 
 

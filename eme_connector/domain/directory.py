@@ -9,11 +9,20 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+_CONSTITUENCY = tuple(
+    f"CSIRT Constituency/{name}" for name in ("IPv4 address", "IPv6 address", "AS Number", "Domain")
+)
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteOrganisation:
-    """An organisation as a Cerebrate or a MISP knows it; `local` is MISP's flag (has users)."""
+    """An organisation as a Cerebrate or a MISP knows it; `local` is MISP's flag (has users).
+
+    `contacts` and `fields` (meta field, as "template/field", to its values) exist in Cerebrate
+    only: two organisations that differ in nothing else are equal.
+    """
 
     uuid: str
     name: str
@@ -22,6 +31,13 @@ class RemoteOrganisation:
     type: str = ""
     url: str = ""
     local: bool = False
+    contacts: str = field(default="", compare=False)
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+
+    @property
+    def constituency(self) -> tuple[str, ...]:
+        """Addresses (CIDR), AS numbers and domains that it answers for."""
+        return tuple(value for name in _CONSTITUENCY for value in self.fields.get(name, ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +86,36 @@ class Snapshot:
 
     organisations: Mapping[str, RemoteOrganisation] = field(default_factory=dict)
     groups: Mapping[str, RemoteGroup] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Individual:
+    """A person in a Cerebrate, and the organisations (uuids) that they belong to."""
+
+    uuid: str
+    email: str
+    first_name: str = ""
+    last_name: str = ""
+    position: str = ""
+    organisations: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptionKey:
+    """A public key in a Cerebrate's key store, of an organisation or an individual (uuid).
+
+    `text` is as it was put there: an armoured PGP key or a PEM certificate. `expires` is in
+    seconds since 1970; None: never.
+    """
+
+    uuid: str
+    kind: Literal["pgp", "smime"]
+    owner: str
+    text: str
+    of_individual: bool = False
+    revoked: bool = False
+    expires: int | None = None
+
+    def is_usable(self, now: float) -> bool:
+        """Say whether it is neither revoked nor expired."""
+        return not self.revoked and (self.expires is None or now < self.expires)
