@@ -45,6 +45,10 @@ _VALUES: dict[str, Any] = {
     "orchestrators.name": "soar",
     "orchestrators.url": "https://soar.example.org/hooks/eme",
     "orchestrators.secret": "whsec_ZXhhbXBsZS1leGFtcGxlLWV4YW1wbGUtZXhhbXA=",
+    "misp.url": "https://misp.example.org",
+    "misp.key": "put-the-key-here-or-its-file-in-key_file",
+    "misp.receivers.organisation": _CERT,
+    "misp.receivers.url": "https://misp.cert.example.org",
 }
 
 
