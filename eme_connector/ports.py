@@ -6,7 +6,7 @@ Adapters implement these; use cases see nothing else of the world. Times: `at` i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
@@ -257,11 +257,13 @@ class Directory(Protocol):
 
     Every call is one or more requests and raises DeliveryError (`permanent` where trying again
     cannot help) when the other side is down, refuses, or did not do what it said it did. Writes
-    are idempotent: what is already so is left alone.
+    are idempotent: what is already so is left alone, and what was written is read again. `calls`
+    counts the requests made so far.
     """
 
     name: str
     kind: Literal["cerebrate", "misp"]
+    calls: int
 
     def fetch(self) -> Snapshot:
         """Return everything it lets us see, read anew; never a part of it."""
@@ -275,12 +277,12 @@ class Directory(Protocol):
         """Add it with its owner, or edit its text, flags and servers; members stay as they are."""
         ...
 
-    def add_member(self, group: str, organisation: str, *, extend: bool) -> None:
-        """Make *organisation* a member of *group* (uuids), or change its extend flag."""
+    def set_members(self, group: str, members: Mapping[str, bool]) -> None:
+        """Make these organisations (uuid to extend flag) members of *group*; others stay."""
         ...
 
-    def remove_member(self, group: str, organisation: str) -> None:
-        """Take *organisation* out of *group* on this instance."""
+    def remove_members(self, group: str, organisations: Collection[str]) -> None:
+        """Take these organisations out of *group* on this instance."""
         ...
 
     def announce(self, group: str) -> None:

@@ -82,10 +82,14 @@ class RemoteGroup:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything one side holds at one moment, by uuid."""
+    """Everything one side holds at one moment, by uuid.
+
+    `servers` are the URLs that groups of a MISP may name: its own ("") and its server entries.
+    """
 
     organisations: Mapping[str, RemoteOrganisation] = field(default_factory=dict)
     groups: Mapping[str, RemoteGroup] = field(default_factory=dict)
+    servers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
