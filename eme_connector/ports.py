@@ -6,7 +6,7 @@ Adapters implement these; use cases see nothing else of the world. Times: `at` i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
@@ -22,9 +22,11 @@ from eme_connector.domain.delivery import (
 )
 from eme_connector.domain.directory import (
     EncryptionKey,
+    Entry,
     RemoteGroup,
     RemoteOrganisation,
     Snapshot,
+    Told,
 )
 from eme_connector.domain.listing import Aggregate, Change, ListQuery, Page
 from eme_connector.domain.policy import Setting
@@ -134,7 +136,32 @@ class AccountWrites(Protocol):
         ...
 
 
-class Transaction(ThreatWrites, DeliveryWrites, AccountWrites, Protocol):
+class DirectoryWrites(Protocol):
+    """The directory inside a transaction: what each source (a Cerebrate, by name) tells.
+
+    What changed wakes the listeners of the topic `directory`.
+    """
+
+    def find_entry(self, kind: type[Told], uuid: str) -> Entry | None:
+        """Return what is believed of the thing with *uuid*, or None when nobody tells of it."""
+        ...
+
+    def save_entry(self, source: str, what: Told, at: int) -> bool:
+        """Keep what *source* tells of one thing; say whether that is new."""
+        ...
+
+    def remove_entry(self, source: str, kind: type[Told], uuid: str) -> bool:
+        """Forget what *source* told of one thing; say whether it had told anything."""
+        ...
+
+    def replace_entries(
+        self, source: str, snapshot: Snapshot, keys: Iterable[EncryptionKey], at: int
+    ) -> bool:
+        """Keep *snapshot* and *keys* as all that *source* tells; say whether that is new."""
+        ...
+
+
+class Transaction(ThreatWrites, DeliveryWrites, AccountWrites, DirectoryWrites, Protocol):
     """What a work may read and write."""
 
 
@@ -183,6 +210,22 @@ class Reads(Protocol):
     def peers(self) -> tuple[Peer, ...]: ...
     def find_peer(self, fingerprint: str) -> Peer | None: ...
 
+    def directory(self) -> Snapshot:
+        """Return the organisations and groups that are believed now."""
+        ...
+
+    def directory_entries(self) -> tuple[Entry, ...]:
+        """Return the believed organisations and groups, each with its source, by name."""
+        ...
+
+    def directory_version(self) -> int:
+        """Return a number that grows with every change of the directory."""
+        ...
+
+    def encryption_keys(self, owner: str | None = None) -> tuple[EncryptionKey, ...]:
+        """Return the keys of *owner* (uuid), or of everybody; revoked ones too."""
+        ...
+
 
 class Store(Reads, Protocol):
     """The truth: threats, what they owe, and who may see them."""
@@ -199,7 +242,8 @@ class Store(Reads, Protocol):
         ...
 
     def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
-        """Call *listener* after commits with what was touched: `delivery`, `change`.
+        """Call *listener* after commits with what was touched: `delivery`, `change`,
+        `directory`.
 
         Called on the committing thread: set an event and return. The result unsubscribes.
         """

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 _CONSTITUENCY = tuple(
@@ -123,3 +123,53 @@ class EncryptionKey:
     def is_usable(self, now: float) -> bool:
         """Say whether it is neither revoked nor expired."""
         return not self.revoked and (self.expires is None or now < self.expires)
+
+
+Told = RemoteOrganisation | RemoteGroup | EncryptionKey
+"""What a source may tell of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one source, such as a Cerebrate, says of one thing in our directory.
+
+    `since` is when the source first said something of it, `at` when it last said something new
+    (both µs since 1970).
+    """
+
+    source: str
+    what: Told
+    since: int
+    at: int
+
+
+def settle(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Return one entry for each thing, by name: the source that spoke of it first is believed.
+
+    So no other Cerebrate can change who is in a group. A key is revoked as soon as one of them
+    says so.
+    """
+    found: dict[tuple[type, str], Entry] = {}
+    for entry in sorted(entries, key=lambda one: (one.since, one.source)):
+        key = type(entry.what), entry.what.uuid
+        believed = found.setdefault(key, entry)
+        if isinstance(believed.what, EncryptionKey) and _is_revoked(entry.what):
+            found[key] = replace(believed, what=replace(believed.what, revoked=True))
+    return tuple(sorted(found.values(), key=lambda one: (_name(one.what), one.what.uuid)))
+
+
+def snapshot(entries: Iterable[Entry]) -> Snapshot:
+    """Return the organisations and groups among *entries*, which are settled."""
+    things = [entry.what for entry in entries]
+    return Snapshot(
+        organisations={one.uuid: one for one in things if isinstance(one, RemoteOrganisation)},
+        groups={one.uuid: one for one in things if isinstance(one, RemoteGroup)},
+    )
+
+
+def _is_revoked(what: Told) -> bool:
+    return isinstance(what, EncryptionKey) and what.revoked
+
+
+def _name(what: Told) -> str:
+    return "" if isinstance(what, EncryptionKey) else what.name

@@ -21,11 +21,12 @@ from eme_connector.domain.listing import ListQuery
 from eme_connector.domain.policy import Scope, Setting
 from eme_connector.domain.rights import Right
 from tests.build import AT, CERT, CI, OTHER_CI, detection
+from tests.store.directory import DirectoryContract
 from tests.store.lists import ListContract
 from tests.store.some import HOUR, LANE, due, owe, put, some, update
 
 
-class StoreContract(ListContract):
+class StoreContract(ListContract, DirectoryContract):
     """Subclass it and give a `store` fixture."""
 
     # transact

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from eme_connector.adapters.database import open_store, schema_version, upgrade
+from eme_connector.adapters.database import VERSION, open_store, schema_version, upgrade
 from eme_connector.domain.delivery import State
 from eme_connector.errors import StoreUnavailable
 from tests.build import CI
@@ -188,7 +188,7 @@ def test_upgrading_twice_changes_nothing(url):
     before = schema_version(url)
 
     assert upgrade(url) is None
-    assert schema_version(url) == before == "0001"
+    assert schema_version(url) == before == VERSION
 
 
 def test_the_schema_is_what_the_tables_say(url):

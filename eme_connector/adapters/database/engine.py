@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from eme_connector.adapters.database import keywords
 from eme_connector.adapters.database.accounts import AccountRows
 from eme_connector.adapters.database.deliveries import DeliveryRows
+from eme_connector.adapters.database.directory import DirectoryRows
 from eme_connector.adapters.database.keywords import KeywordFollower
 from eme_connector.adapters.database.reads import DatabaseReads
 from eme_connector.adapters.database.statements import Connection
@@ -28,12 +29,12 @@ from eme_connector.ports import Transaction
 
 T = TypeVar("T")
 Listener = Callable[[frozenset[str]], None]
-VERSION = "0001"
+VERSION = "0002"
 ATTEMPTS = 4
 _RETRY = {"40001", "40P01", "23505"}  # serialization failure, deadlock, a race for one identity
 
 
-class Rows(ThreatRows, DeliveryRows, AccountRows):
+class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows):
     """`ports.Transaction` on one connection."""
 
     def __init__(

@@ -13,10 +13,12 @@ from eme_connector.adapters.database import charts, keywords, lists
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.accounts import token_of
 from eme_connector.adapters.database.deliveries import COLUMNS, IS_OPEN, delivery_of
+from eme_connector.adapters.database.directory import entry_of
 from eme_connector.adapters.database.threats import setting_of
 from eme_connector.domain.accounts import Account, Peer, Token
 from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import Delivery, State
+from eme_connector.domain.directory import EncryptionKey, Entry, Snapshot, settle, snapshot
 from eme_connector.domain.listing import Aggregate, Change, ListQuery, Page
 from eme_connector.domain.policy import Setting
 from eme_connector.domain.threat import Threat
@@ -147,6 +149,24 @@ class DatabaseReads:
     def find_peer(self, fingerprint: str) -> Peer | None:
         row = self._one(select(t.peer).where(t.peer.c.fingerprint == fingerprint))
         return Peer(**row._asdict()) if row else None
+
+    def directory(self) -> Snapshot:
+        return snapshot(self.directory_entries())
+
+    def directory_entries(self) -> tuple[Entry, ...]:
+        query = select(t.directory).where(t.directory.c.kind != "key")
+        return settle(entry_of(row) for row in self._all(query))
+
+    def directory_version(self) -> int:
+        row = self._one(select(t.sequence.c.value).where(t.sequence.c.name == "directory"))
+        return row.value if row else 0
+
+    def encryption_keys(self, owner: str | None = None) -> tuple[EncryptionKey, ...]:
+        query = select(t.directory).where(t.directory.c.kind == "key")
+        if owner is not None:
+            query = query.where(t.directory.c.owner == owner)
+        found = (entry.what for entry in settle(entry_of(row) for row in self._all(query)))
+        return tuple(one for one in found if isinstance(one, EncryptionKey))
 
     def _account(self, where: ColumnElement[bool]) -> Account | None:
         row = self._one(select(t.account).where(where))

@@ -225,3 +225,16 @@ sequence = Table(
     Column("name", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
+directory = Table(
+    "directory",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),  # organisation, group or key
+    Column("uuid", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+Index("directory_kind", directory.c.kind, directory.c.uuid)
+Index("directory_owner", directory.c.kind, directory.c.owner)
