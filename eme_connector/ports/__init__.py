@@ -6,7 +6,7 @@ Adapters implement these; use cases see nothing else of the world. Times: `at` i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
@@ -20,17 +20,12 @@ from eme_connector.domain.delivery import (
     Receipt,
     State,
 )
-from eme_connector.domain.directory import (
-    EncryptionKey,
-    Entry,
-    RemoteGroup,
-    RemoteOrganisation,
-    Snapshot,
-    Told,
-)
 from eme_connector.domain.listing import Aggregate, Change, ListQuery, Page
 from eme_connector.domain.policy import Setting
 from eme_connector.domain.threat import Threat
+from eme_connector.ports.directory import Directory as Directory
+from eme_connector.ports.directory import DirectoryReads, DirectoryWrites
+from eme_connector.ports.directory import KeyStore as KeyStore
 
 T = TypeVar("T")
 
@@ -136,36 +131,11 @@ class AccountWrites(Protocol):
         ...
 
 
-class DirectoryWrites(Protocol):
-    """The directory inside a transaction: what each source (a Cerebrate, by name) tells.
-
-    What changed wakes the listeners of the topic `directory`.
-    """
-
-    def find_entry(self, kind: type[Told], uuid: str) -> Entry | None:
-        """Return what is believed of the thing with *uuid*, or None when nobody tells of it."""
-        ...
-
-    def save_entry(self, source: str, what: Told, at: int) -> bool:
-        """Keep what *source* tells of one thing; say whether that is new."""
-        ...
-
-    def remove_entry(self, source: str, kind: type[Told], uuid: str) -> bool:
-        """Forget what *source* told of one thing; say whether it had told anything."""
-        ...
-
-    def replace_entries(
-        self, source: str, snapshot: Snapshot, keys: Iterable[EncryptionKey], at: int
-    ) -> bool:
-        """Keep *snapshot* and *keys* as all that *source* tells; say whether that is new."""
-        ...
-
-
 class Transaction(ThreatWrites, DeliveryWrites, AccountWrites, DirectoryWrites, Protocol):
     """What a work may read and write."""
 
 
-class Reads(Protocol):
+class Reads(DirectoryReads, Protocol):
     """Reads on connections of their own; they never wait for the writer."""
 
     def find_visible_threat(self, threat_id: str, viewer: str) -> Threat | None: ...
@@ -209,22 +179,6 @@ class Reads(Protocol):
     def find_session(self, session_id: str, at: int) -> bytes | None: ...
     def peers(self) -> tuple[Peer, ...]: ...
     def find_peer(self, fingerprint: str) -> Peer | None: ...
-
-    def directory(self) -> Snapshot:
-        """Return the organisations and groups that are believed now."""
-        ...
-
-    def directory_entries(self) -> tuple[Entry, ...]:
-        """Return the believed organisations and groups, each with its source, by name."""
-        ...
-
-    def directory_version(self) -> int:
-        """Return a number that grows with every change of the directory."""
-        ...
-
-    def encryption_keys(self, owner: str | None = None) -> tuple[EncryptionKey, ...]:
-        """Return the keys of *owner* (uuid), or of everybody; revoked ones too."""
-        ...
 
 
 class Store(Reads, Protocol):
@@ -293,63 +247,6 @@ class Runner(Channel, Protocol):
 
     def stop(self, delivery: Delivery, receipt: Receipt) -> Literal["stopped", "over", "cannot"]:
         """Try to stop the run."""
-        ...
-
-
-class Directory(Protocol):
-    """A place that holds organisations and sharing groups: a Cerebrate or a MISP.
-
-    Every call is one or more requests and raises DeliveryError (`permanent` where trying again
-    cannot help) when the other side is down, refuses, or did not do what it said it did. Writes
-    are idempotent: what is already so is left alone, and what was written is read again. `calls`
-    counts the requests made so far.
-    """
-
-    name: str
-    kind: Literal["cerebrate", "misp"]
-    calls: int
-
-    def fetch(self) -> Snapshot:
-        """Return everything it lets us see, read anew; never a part of it."""
-        ...
-
-    def put_organisation(self, organisation: RemoteOrganisation) -> None:
-        """Add or edit it, by uuid; organisations are never deleted."""
-        ...
-
-    def put_group(self, group: RemoteGroup) -> None:
-        """Add it with its owner, or edit its text, flags and servers; members stay as they are."""
-        ...
-
-    def set_members(self, group: str, members: Mapping[str, bool]) -> None:
-        """Make these organisations (uuid to extend flag) members of *group*; others stay."""
-        ...
-
-    def remove_members(self, group: str, organisations: Collection[str]) -> None:
-        """Take these organisations out of *group* on this instance."""
-        ...
-
-    def announce(self, group: str) -> None:
-        """Give *group* a newer `modified`, so that peers of this instance take the change."""
-        ...
-
-    def ping(self) -> None:
-        """Raise DeliveryError when it cannot be reached or does not know our key."""
-        ...
-
-
-class KeyStore(Protocol):
-    """A Cerebrate's store of public keys; raises as a Directory does."""
-
-    def fetch_keys(self) -> tuple[EncryptionKey, ...]:
-        """Return every key that it lets us see, revoked ones too, read anew."""
-        ...
-
-    def publish_key(self, key: EncryptionKey) -> EncryptionKey:
-        """Make *key* a key of its owner and return it as it stands there.
-
-        One with the same text that is there already is left as it is, revoked or not.
-        """
         ...
 
 
