@@ -17,6 +17,8 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from eme_connector.config_sections import (
     Asset,
+    Cerebrate,
+    CerebrateServer,
     Delivery,
     Egress,
     GroupRule,
@@ -35,6 +37,7 @@ from eme_connector.config_sections import (
     Sharing,
     SharingGroup,
     Store,
+    Upstream,
 )
 from eme_connector.errors import ConfigError
 
@@ -56,6 +59,7 @@ class Config(Section):
     orchestrators: tuple[Orchestrator, ...] = Field((), description="What runs playbooks.")
     delivery: Delivery = Delivery()
     misp: Misp | None = Field(None, description="Our own MISP.")
+    cerebrate: Cerebrate | None = Field(None, description="Our own Cerebrate.")
     egress: Egress = Egress()
     sessions: Sessions = Sessions()
     log: Log = Log()
@@ -207,6 +211,8 @@ def _dangling(config: Config) -> list[str]:
 
 __all__ = [
     "Asset",
+    "Cerebrate",
+    "CerebrateServer",
     "Config",
     "Delivery",
     "Egress",
@@ -226,6 +232,7 @@ __all__ = [
     "Sharing",
     "SharingGroup",
     "Store",
+    "Upstream",
     "load",
     "parse",
 ]

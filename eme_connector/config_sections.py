@@ -27,6 +27,12 @@ def _webhook_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _cerebrate_key(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) != 40:
+        raise ValueError("an authkey of Cerebrate has 40 characters")
+    return value
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -36,6 +42,7 @@ def _is_loopback(host: str) -> bool:
 
 Uuid = Annotated[str, AfterValidator(_uuid)]
 Url = Annotated[str, AfterValidator(_url)]
+CerebrateKey = Annotated[SecretStr, AfterValidator(_cerebrate_key)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 
 
@@ -238,6 +245,68 @@ class Misp(Section):
     ca: str | None = Field(
         None, description="Its own authority instead of the system's (PEM); also `ca_file`."
     )
+
+
+class CerebrateServer(Section):
+    """A Cerebrate and the key of one of its users."""
+
+    name: str = Field(
+        "cerebrate",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,31}$",
+        description="Short name, shown to people.",
+    )
+    url: Url = Field(description="Its base URL.")
+    key: CerebrateKey = Field(description="Authkey of one of its users; also `key_file`.")
+    timeout_s: float = Field(60.0, gt=0, le=600, description="Limit of one request.")
+    verify_tls: Literal["yes", "unsafe-no-verification"] = Field(
+        "yes", description="`unsafe-no-verification` trusts any certificate, and says so."
+    )
+    ca: str | None = Field(
+        None, description="Its own authority instead of the system's (PEM); also `ca_file`."
+    )
+
+
+class Upstream(CerebrateServer):
+    """Another Cerebrate whose organisations and sharing groups ours takes over."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", description="Short name.")
+    strategy: Literal["new-records", "trusted-upstream"] = Field(
+        "new-records",
+        description="`trusted-upstream`: what it says counts, also changes and removals.",
+    )
+    every_s: float = Field(900.0, ge=5, description="How often to look.")
+    groups: frozenset[Uuid] = Field(
+        frozenset(), description="Uuids of the sharing groups to take over; empty = all it shows."
+    )
+
+
+class Cerebrate(CerebrateServer):
+    """Our own Cerebrate: organisations, sharing groups and keys are read from it."""
+
+    every_s: float = Field(60.0, ge=5, description="How often to read it.")
+    patience: int = Field(
+        3, ge=1, description="Readings that must agree before a list may shrink suspiciously."
+    )
+    publish_key: bool = Field(
+        True, description="Put our certificate into its key store as S/MIME key."
+    )
+    trust_keys: bool = Field(
+        False,
+        description="Believe that an S/MIME key there is its organisation's: nobody has to type "
+        "the fingerprint of that peer.",
+    )
+    upstreams: tuple[Upstream, ...] = Field(
+        (), description="Other Cerebrates whose records ours takes over; needs a mirror's key."
+    )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Cerebrate:
+        names = [self.name, *(one.name for one in self.upstreams)]
+        if len(set(names)) != len(names):
+            raise ValueError("two Cerebrates have the same name")
+        if self.url in {one.url for one in self.upstreams}:
+            raise ValueError("upstreams: our own Cerebrate cannot be its own upstream")
+        return self
 
 
 class Egress(Section):

@@ -1,0 +1,1 @@
+"""A Cerebrate over REST: what it answers, and what that means."""
