@@ -8,15 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eme_connector import config as configuration
-from eme_connector.domain.sharing import (
-    GroupRule,
-    Organisation,
-    RegisteredAsset,
-    SharingGroup,
-    Topology,
-)
-from eme_connector.domain.threat import Kind, Tlp
+from eme_connector.domain.sharing import Organisation, Topology
 from eme_connector.ports import Channel, Clock, Signer, Store
+from eme_connector.usecases.topology import topology
 
 
 @dataclass(frozen=True)
@@ -87,38 +81,3 @@ def schema_versions(config: configuration.Config) -> tuple[str | None, str]:
     from eme_connector.adapters.database import VERSION, schema_version
 
     return schema_version(config.store_url), VERSION
-
-
-def topology(config: configuration.Config) -> Topology:
-    """Return the organisations and sharing groups of *config*."""
-    return Topology(
-        organisations={one.uuid: _organisation(one) for one in config.organisations},
-        groups={
-            one.uuid: SharingGroup(one.uuid, one.name, one.members) for one in config.sharing_groups
-        },
-    )
-
-
-def _organisation(one: configuration.Organisation) -> Organisation:
-    return Organisation(
-        uuid=one.uuid,
-        name=one.name,
-        role=one.role,
-        aliases=one.aliases,
-        sector=one.sector,
-        location=one.location,
-        default_group=one.default_group,
-        group_rules=tuple(
-            GroupRule(
-                rule.group,
-                Kind(rule.type) if rule.type else None,
-                rule.tag,
-                Tlp(rule.tlp) if rule.tlp else None,
-            )
-            for rule in one.group_rules
-        ),
-        assets=tuple(
-            RegisteredAsset(a.criticality, a.address, a.device, a.type, a.tags) for a in one.assets
-        ),
-        served_by=one.served_by,
-    )

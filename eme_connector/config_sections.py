@@ -155,6 +155,11 @@ class SharingGroup(Section):
     uuid: Uuid = Field(description="Its uuid, the same as in Cerebrate and MISP.")
     name: str = Field(min_length=1, description="Its name.")
     members: frozenset[Uuid] = Field(description="Uuids of the member organisations.")
+    cap: Literal["clear", "green", "amber", "amber+strict", "red"] | None = Field(
+        None, description="Strictest marking that may be put into it."
+    )
+    roaming: bool = Field(False, description="It may travel to any MISP, as MISP has it.")
+    servers: tuple[Url, ...] = Field((), description="URLs of MISPs it names, where not roaming.")
 
 
 class Sharing(Section):
@@ -214,6 +219,9 @@ class MispReceiver(Section):
 
     organisation: Uuid = Field(description="Uuid of the member.")
     url: Url = Field(description="Its URL, exactly as sharing groups name it.")
+    organisations: frozenset[Uuid] = Field(
+        frozenset(), description="Other organisations with users there."
+    )
     key: SecretStr | None = Field(
         None, description="Read-only API key of one of its users; also `key_file`."
     )
@@ -227,6 +235,9 @@ class Misp(Section):
 
     url: Url = Field(description="Its base URL, exactly its own MISP.baseurl.")
     key: SecretStr = Field(description="API key of an Org Admin; also `key_file`.")
+    organisations: frozenset[Uuid] = Field(
+        frozenset(), description="Other organisations with users on it."
+    )
     share_assets: bool = Field(
         False, description="Let addresses and device names leave with the events."
     )

@@ -24,6 +24,7 @@ COMMANDS = {
     "threats": "threats",
     "approve": "threats",
     "decline": "threats",
+    "share": "share",
     "policy": "policy",
     "outbox": "outbox",
     "peers": "peers",

@@ -1,4 +1,4 @@
-"""Who may see a threat: the members of its sharing group, and nobody else (C1, C5)."""
+"""Organisations and sharing groups as our registers know them, and how a group is chosen (C1)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from eme_connector.domain.threat import Kind, Threat, Tlp
-
-NAMED_ONLY = frozenset({Tlp.AMBER_STRICT, Tlp.RED})
+from eme_connector.domain.directory import GroupServer
+from eme_connector.domain.threat import Kind, Tlp
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,44 +61,53 @@ class Organisation:
 
 @dataclass(frozen=True, slots=True)
 class SharingGroup:
-    """A sharing group: its uuid, name, and the uuids of its member organisations."""
+    """A sharing group: its uuid, name, and the uuids of its member organisations.
+
+    `extending` are members that may add others. `roaming` and `servers` say how it travels over
+    MISP: to any instance, or to those whose URL text stands in it. Nothing stricter than `cap` is
+    put into it.
+    """
 
     uuid: str
     name: str
     members: frozenset[str]
+    extending: frozenset[str] = frozenset()
+    roaming: bool = False
+    servers: frozenset[GroupServer] = frozenset()
+    active: bool = True
+    cap: Tlp | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Viewer:
-    """An organisation that will see a threat, and the rule that lets it."""
+class MispInstance:
+    """A MISP that our own pushes to, or our own.
 
-    organisation: str
-    rule: Literal["member", "named"]
+    `url` is its own base URL, `known_as` that of our server entry for it: groups are compared with
+    both, as texts. `host` is the organisation that our server entry names, `carrier` that of the
+    sync user by whom we push. `organisations` have users there. `relayed`: the relay keeps our
+    groups there, so no push has to bring them.
+    """
+
+    url: str
+    host: str
+    carrier: str
+    organisations: frozenset[str]
+    known_as: str = ""
+    relayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """What viewers() looks at: organisations and groups by uuid."""
+    """What viewers() looks at: organisations and groups by uuid, our MISP and those behind it."""
 
     organisations: Mapping[str, Organisation] = field(default_factory=dict)
     groups: Mapping[str, SharingGroup] = field(default_factory=dict)
+    misp: MispInstance | None = None
+    behind: tuple[MispInstance, ...] = ()
 
     def find_organisation(self, name: str) -> Organisation | None:
         """Return the organisation with this uuid, exact name or alias, or None."""
         return next((one for one in self.organisations.values() if one.is_called(name)), None)
-
-
-def viewers(threat: Threat, topology: Topology) -> tuple[Viewer, ...]:
-    """Return who else will see *threat*: members of its group; for AMBER+STRICT and RED only
-    those of them that a person named. No group, or one we do not know, is nobody.
-    """
-    group = topology.groups.get(threat.group or "")
-    if group is None:
-        return ()
-    others = sorted(group.members - {threat.organisation})
-    if threat.tlp in NAMED_ONLY:
-        return tuple(Viewer(one, "named") for one in others if one in threat.recipients)
-    return tuple(Viewer(one, "member") for one in others)
 
 
 def choose_group(

@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from eme_connector.domain import decision as moves
+from eme_connector.domain.audience import by_sidecar
 from eme_connector.domain.delivery import OPEN, Delivery, State
 from eme_connector.domain.rights import Caller, Right
-from eme_connector.domain.sharing import viewers
 from eme_connector.domain.threat import Execution, Threat
 from eme_connector.errors import Conflict, Fault, InvalidInput, NotFound
 from eme_connector.formats import eme_message
@@ -275,8 +275,7 @@ def _why_not(one: Delivery, now: float, system: System, tx: Transaction) -> str 
     if one.kind == "dispatch":
         return _why_not_dispatch(one, threat, now, system, tx)
     recipient = eme_message.recipient_of(one.payload)
-    allowed = {viewer.organisation for viewer in viewers(threat, system.topology)}
-    return None if recipient in allowed else "not-a-viewer"
+    return None if recipient in by_sidecar(threat, system.topology) else "not-a-viewer"
 
 
 def _why_not_dispatch(

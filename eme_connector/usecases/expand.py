@@ -1,4 +1,4 @@
-"""Turn a share into one delivery per member of the group, by viewers() at that moment.
+"""Turn a share into one delivery per member of the group, by the audience at that moment.
 
 Content is rendered before the transaction; it is used only if the threat is still the same.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from eme_connector.domain.audience import by_sidecar
 from eme_connector.domain.delivery import MISP_LANE, SHARE_LANE, Delivery, State
-from eme_connector.domain.sharing import Organisation, Topology, viewers
+from eme_connector.domain.sharing import Organisation, Topology
 from eme_connector.domain.threat import Threat
 from eme_connector.formats import eme_message
 from eme_connector.ports import Owed, Transaction
@@ -83,9 +84,8 @@ def _prepare(
     threat = system.store.find_visible_threat(share.threat_id, share.organisation)
     if threat is None:
         return Prepared(share, 0, None)
-    members = [
-        _known(one.organisation, system.topology) for one in viewers(threat, system.topology)
-    ]
+    topology = system.topology
+    members = [_known(one, topology) for one in by_sidecar(threat, topology)]
     us = system.config.instance.organisation
     remote = [
         one

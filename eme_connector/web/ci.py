@@ -11,8 +11,8 @@ from eme_connector.bootstrap import Eme
 from eme_connector.domain.rights import Right
 from eme_connector.domain.threat import Tlp
 from eme_connector.errors import NotAllowed
-from eme_connector.formats import stix_bundle, threat_json
-from eme_connector.usecases import browse, decide, receive, results
+from eme_connector.formats import audience_json, stix_bundle, threat_json
+from eme_connector.usecases import browse, decide, preview, receive, results
 from eme_connector.usecases.receive import Received, Rules
 from eme_connector.web import lists
 from eme_connector.web.app_state import eme, metrics
@@ -21,6 +21,7 @@ from eme_connector.web.bodies import JSON_TYPES, read, read_json
 from eme_connector.web.forms import (
     DecisionForm,
     DecisionPatch,
+    PreviewQuery,
     ResolutionForm,
     SharingForm,
     ThreatPath,
@@ -31,6 +32,7 @@ from eme_connector.web.routes import api, operation
 from eme_connector.web.shapes import (
     AcceptedList,
     AggregateShape,
+    AudienceShape,
     PlaybookShape,
     ThreatDetail,
     ThreatPage,
@@ -174,6 +176,25 @@ def set_sharing(path: ThreatPath, body: SharingForm) -> Response:
         now=running.clock(),
     )
     return lists.shown(found)
+
+
+@operation(
+    blueprint, "get", "/ci/threats/<uuid:threat_id>/viewers", id="ci_threats_viewers_read",
+    right=Right.READ, answers={200: AudienceShape}, query=PreviewQuery,
+)  # fmt: skip
+def read_viewers(path: ThreatPath, query: PreviewQuery) -> Response:
+    """Say who will see the threat, or would with another group or other recipients (C5)"""
+    running = eme()
+    named = None if query.recipient is None else tuple(str(one) for one in query.recipient)
+    wished, found = preview.preview(
+        str(path.threat_id),
+        None if query.group is None else str(query.group),
+        named,
+        caller=current_caller(),
+        topology=running.topology,
+        store=running.store,
+    )
+    return jsonify(audience_json.render(wished, found, running.topology))
 
 
 @operation(

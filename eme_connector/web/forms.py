@@ -62,6 +62,16 @@ class DeliveryQuery(BaseModel):
     limit: int = Field(100, ge=1, le=100)
 
 
+class PreviewQuery(BaseModel):
+    """What would be shared; what is left out stays as it is."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+    group: UUID | Literal[""] | None = Field(None, description="Sharing group; empty is none.")
+    recipient: list[UUID] | None = Field(
+        None, max_length=1000, description="Members named for AMBER+STRICT and RED."
+    )
+
+
 class DecisionForm(Form):
     """A decision of a person; If-Match names the playbook that was read."""
 

@@ -283,6 +283,51 @@ class SettingList(Shape):
     settings: list[SettingShape]
 
 
+class NamedOrganisation(Shape):
+    """An organisation; the name is empty where no register of ours knows it."""
+
+    organisation: str
+    name: str
+
+
+class ViewerShape(NamedOrganisation):
+    """Who will see a threat: the rules that let it in, and by which ways."""
+
+    rules: list[Literal["member", "extend", "named", "roaming", "server", "all-orgs", "carrier"]]
+    ways: list[Literal["sidecar", "misp"]]
+
+
+class LeftOutShape(NamedOrganisation):
+    """A member of the group that will not see it."""
+
+    why: Literal["not-named", "tlp-cap", "group-inactive"]
+
+
+class OdditiesShape(Shape):
+    """What a person should know before sharing."""
+
+    code: str
+    organisations: list[NamedOrganisation]
+
+
+class GroupShape(Shape):
+    """A sharing group."""
+
+    uuid: str
+    name: str
+
+
+class AudienceShape(Shape):
+    """Who will see a threat, by the function that the sender asks."""
+
+    threat: str
+    tlp: TlpWord
+    group: GroupShape | None
+    viewers: list[ViewerShape]
+    left_out: list[LeftOutShape]
+    warnings: list[OdditiesShape]
+
+
 class DeliveryList(Shape):
     """Deliveries, oldest first; go on with `after` = the last id."""
 

@@ -14,11 +14,12 @@ from uuid import uuid4
 from eme_connector import config as configuration
 from eme_connector.adapters.database import open_store, upgrade
 from eme_connector.adapters.keys import load_signer
-from eme_connector.bootstrap import Eme, topology
+from eme_connector.bootstrap import Eme
 from eme_connector.domain import decision as moves
 from eme_connector.domain.decision import Wish
 from eme_connector.domain.threat import Status
 from eme_connector.usecases.obligations import owe_dispatch, owe_share
+from eme_connector.usecases.topology import topology
 from eme_connector.usecases.work import Worker
 from tests import build
 from tests.build import AT, CERT, CI, GROUP, NOW, OTHER_CI

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from eme_connector.domain.sharing import GroupRule, Topology, choose_group, viewers
+from eme_connector.domain.audience import viewers
+from eme_connector.domain.sharing import GroupRule, Topology, choose_group
 from eme_connector.domain.threat import Kind, Tlp
 from tests.build import CERT, CI, GROUP, OTHER_CI, organisation, threat, topology
 

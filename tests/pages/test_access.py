@@ -217,7 +217,7 @@ def test_pages_allow_no_inline_code(site, threat):
 def test_who_sees_it_can_be_named_for_the_strictest_markings(site):
     red = site.add(tlp=Tlp.RED)
     page = site.read("anna", f"/threats/{red.id}")
-    assert "TLP:RED goes only to those whom a person names" in page
+    assert "This marking goes only to those whom a person names" in page
 
     site.post("anna", f"/threats/{red.id}/sharing", group=red.group, recipient=CERT)
 

@@ -16,8 +16,8 @@ from uuid import UUID
 from eme_connector.adapters.misp.client import MispClient
 from eme_connector.adapters.misp.connection import Json, Refused
 from eme_connector.adapters.misp.verify import Members, Verifier
+from eme_connector.domain.audience import NAMED_ONLY
 from eme_connector.domain.delivery import Absent, Delivery, Found, LookUp, Receipt
-from eme_connector.domain.sharing import NAMED_ONLY
 from eme_connector.domain.threat import Threat
 from eme_connector.errors import DeliveryError, EmeError
 from eme_connector.formats import misp_group

@@ -1,6 +1,7 @@
 """Pages for people: dashboards, decisions, policy; reads through use cases, forms by POST."""
 
 from eme_connector.web.pages import (  # noqa: F401 - each adds its routes to the blueprint
+    audience,
     decisions,
     errors,
     live,

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from flask_babel import gettext as _
 
-from eme_connector.domain.sharing import Organisation, viewers
+from eme_connector.domain.audience import viewers
+from eme_connector.domain.sharing import Organisation
 from eme_connector.domain.threat import Status, Threat
 from eme_connector.usecases.browse import organisation_of
 from eme_connector.web.pages import moments, words

@@ -9,12 +9,11 @@ from uuid import UUID
 from flask import Response, render_template, request, url_for
 from flask_babel import gettext as _
 
-from eme_connector.domain.rights import Right
-from eme_connector.domain.sharing import NAMED_ONLY, viewers
 from eme_connector.domain.threat import Threat
 from eme_connector.errors import NotFound
 from eme_connector.usecases import browse
 from eme_connector.web.pages import text, words
+from eme_connector.web.pages.audience import audience_view
 from eme_connector.web.pages.frame import blueprint
 from eme_connector.web.pages.parcels import evidence, parcels
 from eme_connector.web.pages.plan import plan_of
@@ -91,7 +90,7 @@ def card(
         row=row_of(found, who),
         flags=[words.flag(one) for one in dict.fromkeys(found.detection.flags + found.flags)],
         raised=_raised(found),
-        audience=_audience(found, who),
+        audience=audience_view(found, who),
         plan=plan_of(found, who, evidence(found, sent), given.ticked),
         trail=timeline(found, records, who),
         deliveries=parcels(sent, who),
@@ -105,25 +104,6 @@ def card(
 def _raised(found: Threat) -> bool:
     said = [one.criticality for one in found.detection.assets if one.criticality is not None]
     return bool(said) and found.criticality > max(said)
-
-
-def _audience(found: Threat, who: Reader) -> dict[str, Any]:
-    topology = who.eme.topology
-    rules = {"member": _("member of the group"), "named": _("named by a person")}
-    group = topology.groups.get(found.group or "")
-    names = {uuid: one.name for uuid, one in topology.organisations.items()}
-    members = sorted((group.members if group else frozenset()) - {found.organisation})
-    return {
-        "group": group.name if group else "",
-        "names": [
-            (names.get(one.organisation, one.organisation), rules[one.rule])
-            for one in viewers(found, topology)
-        ],
-        "named_only": found.tlp in NAMED_ONLY,
-        "may_change": who.owns(found) and who.may(Right.SHARE),
-        "groups": sorted((uuid, one.name) for uuid, one in topology.groups.items()),
-        "members": [(uuid, names.get(uuid, uuid)) for uuid in members],
-    }
 
 
 def _data(found: Threat, who: Reader) -> dict[str, Any]:
