@@ -97,6 +97,11 @@ class AccountRows:
         return True
 
 
+def account_of(row: dict[str, Any]) -> Account:
+    """Return the account in *row*."""
+    return Account(**(row | {"disabled": bool(row["disabled"])}))
+
+
 def token_of(row: dict[str, Any]) -> Token:
     """Return the token in *row*."""
     rights = frozenset(Right(word) for word in json.loads(row["rights"]))

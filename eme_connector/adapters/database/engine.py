@@ -60,7 +60,7 @@ class DatabaseStore(DatabaseReads):
         self._pool: Engine | None = None
         if self._url.get_backend_name() == "sqlite":
             path = self._url.database or ""
-            dialect = SQLiteDialect_pysqlite(paramstyle="named")
+            dialect = SQLiteDialect_pysqlite()
             self._writer = SqliteWriter(
                 lambda: connect_sqlite(path),
                 lambda driver, touched: Rows(Connection(driver, dialect), touched, clock),

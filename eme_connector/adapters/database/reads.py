@@ -6,14 +6,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Executable, and_, func, select
+from sqlalchemy import ColumnElement, Engine, Executable, Table, and_, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from eme_connector.adapters.database import charts, keywords, lists
 from eme_connector.adapters.database import tables as t
-from eme_connector.adapters.database.accounts import token_of
+from eme_connector.adapters.database.accounts import account_of, token_of
 from eme_connector.adapters.database.deliveries import COLUMNS, IS_OPEN, delivery_of
 from eme_connector.adapters.database.directory import entry_of
+from eme_connector.adapters.database.statements import Connection, Statement
 from eme_connector.adapters.database.threats import setting_of
 from eme_connector.domain.accounts import Account, Peer, Token
 from eme_connector.domain.audit import AuditRecord
@@ -26,6 +27,42 @@ from eme_connector.errors import StoreUnavailable
 from eme_connector.formats.codec import load_threat
 
 _D = t.delivery.c
+_P = bindparam
+
+# asked at every request or delivery: compiled once, run on the driver's own cursor
+_VISIBLE = Statement(
+    select(t.threat.c.body)
+    .select_from(t.threat.join(t.listing, t.listing.c.threat_id == t.threat.c.id))
+    .where(and_(t.threat.c.id == _P("id"), t.listing.c.viewer == _P("viewer")))
+)
+_RAW = Statement(
+    select(t.raw.c.bytes).where(
+        and_(t.raw.c.threat_id == _P("id"), t.raw.c.revision == _P("revision"))
+    )
+)
+_TOKEN = Statement(select(t.token).where(t.token.c.prefix == _P("prefix")))
+_ACCOUNT = Statement(select(t.account).where(t.account.c.id == _P("id")))
+_SESSION = Statement(
+    select(t.session.c.data).where(
+        and_(t.session.c.id == _P("id"), t.session.c.expires_at > _P("at"))
+    )
+)
+_PEERS = Statement(select(t.peer).order_by(t.peer.c.created_at))
+_PEER = Statement(select(t.peer).where(t.peer.c.fingerprint == _P("fingerprint")))
+_CHANGES = Statement(
+    select(*(t.listing.c[name] for name in
+             ("change", "threat_id", "event", "status", "execution", "changed_at")))
+    .where(and_(t.listing.c.viewer == _P("viewer"), t.listing.c.change > _P("after")))
+    .order_by(t.listing.c.change)
+    .limit(_P("most"))
+)  # fmt: skip
+_SEQUENCE = Statement(select(t.sequence.c.value).where(t.sequence.c.name == _P("name")))
+_BUSY = Statement(
+    select(_D.lane)
+    .where(and_(IS_OPEN, _D.next_at <= _P("now"), _D.lease_until <= _P("now")))
+    .distinct()
+)
+_LATER = Statement(select(func.min(_D.next_at)).where(and_(IS_OPEN, _D.next_at > _P("now"))))
 
 
 class DatabaseReads:
@@ -35,10 +72,8 @@ class DatabaseReads:
         self._engine = engine
 
     def find_visible_threat(self, threat_id: str, viewer: str) -> Threat | None:
-        joined = t.threat.join(t.listing, t.listing.c.threat_id == t.threat.c.id)
-        where = and_(t.threat.c.id == threat_id, t.listing.c.viewer == viewer)
-        row = self._one(select(t.threat.c.body).select_from(joined).where(where))
-        return load_threat(row.body) if row else None
+        row = self._first(_VISIBLE, id=threat_id, viewer=viewer)
+        return load_threat(row[0]) if row else None
 
     def list_threats(self, query: ListQuery) -> Page:
         return lists.page(
@@ -51,9 +86,8 @@ class DatabaseReads:
         return charts.aggregate(viewer, at, self._all, keywords.lag(self._all, at))
 
     def raw(self, threat_id: str, revision: int) -> bytes | None:
-        where = and_(t.raw.c.threat_id == threat_id, t.raw.c.revision == revision)
-        row = self._one(select(t.raw.c.bytes).where(where))
-        return bytes(row.bytes) if row else None
+        row = self._first(_RAW, id=threat_id, revision=revision)
+        return bytes(row[0]) if row else None
 
     def timeline(self, threat_id: str) -> tuple[AuditRecord, ...]:
         query = select(t.audit).where(t.audit.c.threat_id == threat_id).order_by(t.audit.c.id)
@@ -64,21 +98,12 @@ class DatabaseReads:
         )  # fmt: skip
 
     def changes(self, viewer: str, after: int, limit: int) -> tuple[Change, ...]:
-        entry = t.listing.c
-        query = (
-            select(t.listing)
-            .where(and_(entry.viewer == viewer, entry.change > after))
-            .order_by(entry.change)
-            .limit(limit)
-        )
-        return tuple(
-            Change(r.change, r.threat_id, r.event, r.status, r.execution, r.changed_at)
-            for r in self._all(query)
-        )
+        rows = self._rows(_CHANGES, viewer=viewer, after=after, most=limit)
+        return tuple(Change(*row) for row in rows)
 
     def last_change(self) -> int:
-        row = self._one(select(t.sequence.c.value).where(t.sequence.c.name == "change"))
-        return row.value if row else 0
+        row = self._first(_SEQUENCE, name="change")
+        return int(row[0]) if row else 0
 
     def policy_settings_of(self, organisation: str) -> tuple[Setting, ...]:
         table = t.policy_setting
@@ -113,42 +138,40 @@ class DatabaseReads:
         return {(r.lane, State(r.state)): r.n for r in self._all(query)}
 
     def busy_lanes(self, now: float) -> tuple[tuple[str, ...], float | None]:
-        due = select(_D.lane).where(and_(IS_OPEN, _D.next_at <= now, _D.lease_until <= now))
-        lanes = tuple(r.lane for r in self._all(due.distinct()))
-        later = select(func.min(_D.next_at).label("at")).where(and_(IS_OPEN, _D.next_at > now))
-        row = self._one(later)
-        return lanes, row.at if row else None
+        lanes = tuple(lane for (lane,) in self._rows(_BUSY, now=now))
+        later = self._first(_LATER, now=now)
+        return lanes, later[0] if later else None
 
     def find_account(self, name: str) -> Account | None:
-        return self._account(t.account.c.name == name)
+        row = self._one(select(t.account).where(t.account.c.name == name))
+        return Account(**row._asdict()) if row else None
 
     def find_account_by_id(self, account_id: str) -> Account | None:
-        return self._account(t.account.c.id == account_id)
+        row = self._first(_ACCOUNT, id=account_id)
+        return account_of(_named(t.account, row)) if row else None
 
     def accounts(self) -> tuple[Account, ...]:
         rows = self._all(select(t.account).order_by(t.account.c.name))
         return tuple(Account(**row._asdict()) for row in rows)
 
     def find_token(self, prefix: str) -> Token | None:
-        row = self._one(select(t.token).where(t.token.c.prefix == prefix))
-        return token_of(row._asdict()) if row else None
+        row = self._first(_TOKEN, prefix=prefix)
+        return token_of(_named(t.token, row)) if row else None
 
     def tokens(self) -> tuple[Token, ...]:
         rows = self._all(select(t.token).order_by(t.token.c.created_at))
         return tuple(token_of(row._asdict()) for row in rows)
 
     def find_session(self, session_id: str, at: int) -> bytes | None:
-        where = and_(t.session.c.id == session_id, t.session.c.expires_at > at)
-        row = self._one(select(t.session.c.data).where(where))
-        return bytes(row.data) if row else None
+        row = self._first(_SESSION, id=session_id, at=at)
+        return bytes(row[0]) if row else None
 
     def peers(self) -> tuple[Peer, ...]:
-        rows = self._all(select(t.peer).order_by(t.peer.c.created_at))
-        return tuple(Peer(**row._asdict()) for row in rows)
+        return tuple(Peer(**_named(t.peer, row)) for row in self._rows(_PEERS))
 
     def find_peer(self, fingerprint: str) -> Peer | None:
-        row = self._one(select(t.peer).where(t.peer.c.fingerprint == fingerprint))
-        return Peer(**row._asdict()) if row else None
+        row = self._first(_PEER, fingerprint=fingerprint)
+        return Peer(**_named(t.peer, row)) if row else None
 
     def directory(self) -> Snapshot:
         return snapshot(self.directory_entries())
@@ -158,8 +181,8 @@ class DatabaseReads:
         return settle(entry_of(row) for row in self._all(query))
 
     def directory_version(self) -> int:
-        row = self._one(select(t.sequence.c.value).where(t.sequence.c.name == "directory"))
-        return row.value if row else 0
+        row = self._first(_SEQUENCE, name="directory")
+        return int(row[0]) if row else 0
 
     def encryption_keys(self, owner: str | None = None) -> tuple[EncryptionKey, ...]:
         query = select(t.directory).where(t.directory.c.kind == "key")
@@ -168,9 +191,20 @@ class DatabaseReads:
         found = (entry.what for entry in settle(entry_of(row) for row in self._all(query)))
         return tuple(one for one in found if isinstance(one, EncryptionKey))
 
-    def _account(self, where: ColumnElement[bool]) -> Account | None:
-        row = self._one(select(t.account).where(where))
-        return Account(**row._asdict()) if row else None
+    def _first(self, statement: Statement, **values: Any) -> tuple[Any, ...] | None:
+        found = self._rows(statement, **values)
+        return found[0] if found else None
+
+    def _rows(self, statement: Statement, **values: Any) -> list[tuple[Any, ...]]:
+        dialect = self._engine.dialect
+        try:
+            raw = self._engine.raw_connection()
+            try:
+                return Connection(raw.driver_connection, dialect).all(statement, values)
+            finally:
+                raw.close()
+        except (SQLAlchemyError, dialect.loaded_dbapi.Error) as exc:
+            raise StoreUnavailable("the database cannot be read") from exc
 
     def _one(self, query: Executable) -> Any:
         found = self._all(query)
@@ -182,3 +216,7 @@ class DatabaseReads:
                 return connection.execute(query).fetchall()
         except SQLAlchemyError as exc:
             raise StoreUnavailable("the database cannot be read") from exc
+
+
+def _named(table: Table, row: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(table.columns.keys(), row, strict=True))

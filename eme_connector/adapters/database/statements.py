@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -33,19 +34,36 @@ class Statement:
 
     def __init__(self, core: Executable | Callable[[ModuleType], Executable]) -> None:
         self._core = core
-        self._compiled: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._compiled: dict[str, Compiled] = {}
 
-    def compiled(self, dialect: Dialect) -> tuple[str, dict[str, Any]]:
-        """Return the SQL text for *dialect* and the values that stand in the statement itself."""
+    def compiled(self, dialect: Dialect) -> Compiled:
+        """Return it as *dialect* words it."""
         found = self._compiled.get(dialect.name)
         if found is None:
             core: Any = self._core
             if callable(core):  # an upsert, which each dialect words by its own insert
                 core = core(_MODULES[dialect.name])
-            made = core.compile(dialect=dialect)
-            fixed = {name: value for name, value in made.params.items() if value is not None}
-            found = self._compiled[dialect.name] = (str(made), fixed)
+            found = self._compiled[dialect.name] = Compiled(core.compile(dialect=dialect))
         return found
+
+
+class Compiled:
+    """The text of a statement, and how its parameters are given to the driver."""
+
+    def __init__(self, made: Any) -> None:
+        self.text = str(made)
+        self._fixed = {name: value for name, value in made.params.items() if value is not None}
+        self._places: tuple[str, ...] | None = made.positional and tuple(made.positiontup)
+        self._pick = itemgetter(*self._places) if self._places else None
+
+    def arguments(self, parameters: Mapping[str, Any]) -> Any:
+        """Return *parameters* and what the statement holds itself, as the driver wants them."""
+        if self._fixed:
+            parameters = {**self._fixed, **parameters}
+        if self._pick is None:
+            return () if self._places == () else parameters
+        picked = self._pick(parameters)
+        return (picked,) if len(self._places or ()) == 1 else picked
 
 
 class Connection:
@@ -53,26 +71,25 @@ class Connection:
 
     def __init__(self, driver: Any, dialect: Dialect) -> None:
         self.dialect = dialect
-        self._driver = driver
+        self._cursor: Cursor = driver.cursor()
 
     def run(self, statement: Statement, parameters: Mapping[str, Any]) -> int:
         """Execute and return the number of rows touched."""
-        return int(self._cursor(statement, parameters).rowcount)
+        return int(self._execute(statement, parameters).rowcount)
 
     def one(self, statement: Statement, parameters: Mapping[str, Any]) -> tuple[Any, ...] | None:
         """Execute and return the first row or None."""
-        row: tuple[Any, ...] | None = self._cursor(statement, parameters).fetchone()
+        row: tuple[Any, ...] | None = self._execute(statement, parameters).fetchone()
         return row
 
     def all(self, statement: Statement, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Execute and return every row."""
-        return list(self._cursor(statement, parameters).fetchall())
+        return list(self._execute(statement, parameters).fetchall())
 
-    def _cursor(self, statement: Statement, parameters: Mapping[str, Any]) -> Cursor:
-        cursor: Cursor = self._driver.cursor()
-        text, fixed = statement.compiled(self.dialect)
-        cursor.execute(text, {**fixed, **parameters} if fixed else parameters)
-        return cursor
+    def _execute(self, statement: Statement, parameters: Mapping[str, Any]) -> Cursor:
+        found = statement.compiled(self.dialect)
+        self._cursor.execute(found.text, found.arguments(parameters))
+        return self._cursor
 
 
 @lru_cache
