@@ -10,7 +10,7 @@ from pathlib import Path
 from eme_connector import config as configuration
 from eme_connector.domain.sharing import Organisation, Topology
 from eme_connector.ports import Channel, Clock, Signer, Store
-from eme_connector.usecases.topology import topology
+from eme_connector.usecases.topology import Registers
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,15 @@ class Eme:
 
     config: configuration.Config
     store: Store
-    topology: Topology
+    registers: Registers
     signer: Signer
     clock: Clock
     cookie_secret: str = ""
+
+    @property
+    def topology(self) -> Topology:
+        """Organisations, sharing groups and MISPs as they stand now."""
+        return self.registers.now()
 
     @property
     def organisation(self) -> Organisation:
@@ -55,10 +60,11 @@ def build(
     from eme_connector.adapters.database import open_store
     from eme_connector.adapters.keys import load_signer
 
+    found = store or open_store(config.store_url, clock=clock)
     return Eme(
         config=config,
-        store=store or open_store(config.store_url, clock=clock),
-        topology=topology(config),
+        store=found,
+        registers=Registers(config, found),
         signer=signer or load_signer(config.instance.data_dir, config.instance.organisation),
         clock=clock,
         cookie_secret=load_secret(config.instance.data_dir),

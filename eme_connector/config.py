@@ -196,7 +196,7 @@ def _dangling(config: Config) -> list[str]:
         found.append("organisations: two have the same uuid")
     for index, one in enumerate(config.organisations):
         wanted = {one.default_group, *(rule.group for rule in one.group_rules)} - {None}
-        if wanted - groups:
+        if wanted - groups and config.cerebrate is None:  # then the group comes from there
             found.append(f"organisations.{index}: a group that is not among sharing_groups")
         if one.served_by is not None and one.served_by not in known:
             found.append(f"organisations.{index}.served_by: is not among organisations")

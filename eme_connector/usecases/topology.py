@@ -1,10 +1,25 @@
-"""What viewers are computed from: our registers, our MISP and those behind it."""
+"""What viewers are computed from: our registers, our MISP and those behind it (C1).
+
+The configuration names the organisations that we serve. Sharing groups are those of config.yaml
+until a Cerebrate has told of any organisation or group: from then on its groups count alone, and
+config.yaml only adds what a Cerebrate cannot say of them (`cap`, `roaming`, `servers`).
+"""
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
 from eme_connector import config as configuration
 from eme_connector.config import Config
-from eme_connector.domain.directory import GroupServer
+from eme_connector.domain.directory import (
+    GroupServer,
+    RemoteGroup,
+    RemoteOrganisation,
+    Snapshot,
+)
 from eme_connector.domain.sharing import (
     GroupRule,
     MispInstance,
@@ -14,15 +29,85 @@ from eme_connector.domain.sharing import (
     Topology,
 )
 from eme_connector.domain.threat import Kind, Tlp
+from eme_connector.ports import Store
+
+CHECK_S = 1.0
+CERT_FIELD, CERT_VALUE = "/eme_role", "cert"
 
 
-def topology(config: Config) -> Topology:
-    """Return the organisations, sharing groups and MISPs of *config*."""
-    return Topology(
-        organisations={one.uuid: _organisation(one) for one in config.organisations},
-        groups={one.uuid: _group(one) for one in config.sharing_groups},
-        misp=_ours(config),
-        behind=_behind(config),
+class Registers:
+    """The topology as it stands now; what another process learnt is seen within a second."""
+
+    def __init__(
+        self, config: Config, store: Store, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._topology = topology(config)
+        self._version = 0
+        self._heard = False
+        self._check_at = 0.0
+        store.subscribe(self._hear)
+
+    def now(self) -> Topology:
+        """Return the topology.
+
+        Raises:
+            StoreUnavailable: nobody can say who may see what.
+        """
+        if self._monotonic() >= self._check_at:
+            self._check()
+        return self._topology
+
+    def _hear(self, touched: frozenset[str]) -> None:
+        if "directory" in touched:
+            self._heard, self._check_at = True, 0.0
+
+    def _check(self) -> None:
+        with self._lock:
+            began, self._heard = self._monotonic(), False
+            version = self._store.directory_version()
+            if version != self._version:
+                self._topology = topology(self._config, self._store.directory())
+                self._version = version
+            # what was heard meanwhile may be newer than what was read
+            self._check_at = 0.0 if self._heard else began + CHECK_S
+
+
+def topology(config: Config, told: Snapshot | None = None) -> Topology:
+    """Return the organisations, sharing groups and MISPs of *config* and of what was *told*."""
+    told = told or Snapshot()
+    ours = {one.uuid: _organisation(one) for one in config.organisations}
+    others = {uuid: _told(one) for uuid, one in told.organisations.items()}
+    groups = {one.uuid: _group(one) for one in config.sharing_groups}
+    if told.organisations or told.groups:
+        groups = {uuid: _told_group(one, groups) for uuid, one in told.groups.items()}
+    return Topology(others | ours, groups, misp=_ours(config), behind=_behind(config))
+
+
+def _told(one: RemoteOrganisation) -> Organisation:
+    """Return an organisation that only a Cerebrate knows: a CERT where it says so by the field."""
+    roles = [value for name, values in one.fields.items() if name.endswith(CERT_FIELD)
+             for value in values]  # fmt: skip
+    return Organisation(
+        one.uuid,
+        one.name,
+        role="cert" if CERT_VALUE in roles else "ci",
+        sector=one.sector,
+        location=one.nationality,
+    )
+
+
+def _told_group(one: RemoteGroup, configured: Mapping[str, SharingGroup]) -> SharingGroup:
+    known = configured.get(one.uuid, SharingGroup(one.uuid, one.name, frozenset()))
+    return replace(
+        known,
+        name=one.name,
+        members=frozenset(one.members),
+        extending=frozenset(member for member, extend in one.members.items() if extend),
+        active=one.active,
     )
 
 

@@ -19,7 +19,7 @@ from eme_connector.domain import decision as moves
 from eme_connector.domain.decision import Wish
 from eme_connector.domain.threat import Status
 from eme_connector.usecases.obligations import owe_dispatch, owe_share
-from eme_connector.usecases.topology import topology
+from eme_connector.usecases.topology import Registers
 from eme_connector.usecases.work import Worker
 from tests import build
 from tests.build import AT, CERT, CI, GROUP, NOW, OTHER_CI
@@ -68,10 +68,11 @@ class Sidecar:
     def __init__(self, folder: Path, organisation: str = CI, clock=None, url="", **sections):
         self.clock = clock or Clock()
         config = configuration.parse(tree(folder, organisation, **sections), {})
+        store = open_store(url or _database(folder), clock=self.clock)
         self.eme = Eme(
             config=config,
-            store=open_store(url or _database(folder), clock=self.clock),
-            topology=topology(config),
+            store=store,
+            registers=Registers(config, store),
             signer=load_signer(config.instance.data_dir, organisation),
             clock=self.clock,
         )
