@@ -10,6 +10,7 @@ from pathlib import Path
 from eme_connector import config as configuration
 from eme_connector.domain.sharing import Organisation, Topology
 from eme_connector.ports import Channel, Clock, Signer, Store
+from eme_connector.usecases.schedule import Job, Schedule
 from eme_connector.usecases.topology import Registers
 
 
@@ -46,6 +47,14 @@ class Eme:
         from eme_connector.adapters.channels import build_channels
 
         return build_channels(self.config, self.store, self.signer, self.clock)
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Return the work that repeats, as the configuration asks for it."""
+        return ()
+
+    def schedule(self) -> Schedule:
+        """Return what does it, not yet started."""
+        return Schedule(self.jobs(), self.store, self.clock)
 
 
 def build(

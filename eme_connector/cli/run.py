@@ -34,8 +34,10 @@ def worker(context: Context) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     with context.system() as eme:
-        found = Worker(eme)
+        found, schedule = Worker(eme), eme.schedule()
         found.start()
+        schedule.start()
         click.echo("delivering; Ctrl-C ends it", err=True)
         ended.wait()
+        schedule.stop()
         found.stop()

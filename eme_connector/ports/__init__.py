@@ -26,6 +26,7 @@ from eme_connector.domain.threat import Threat
 from eme_connector.ports.directory import Directory as Directory
 from eme_connector.ports.directory import DirectoryReads, DirectoryWrites
 from eme_connector.ports.directory import KeyStore as KeyStore
+from eme_connector.ports.schedule import ScheduleReads, ScheduleWrites
 
 T = TypeVar("T")
 
@@ -131,11 +132,13 @@ class AccountWrites(Protocol):
         ...
 
 
-class Transaction(ThreatWrites, DeliveryWrites, AccountWrites, DirectoryWrites, Protocol):
+class Transaction(
+    ThreatWrites, DeliveryWrites, AccountWrites, DirectoryWrites, ScheduleWrites, Protocol
+):
     """What a work may read and write."""
 
 
-class Reads(DirectoryReads, Protocol):
+class Reads(DirectoryReads, ScheduleReads, Protocol):
     """Reads on connections of their own; they never wait for the writer."""
 
     def find_visible_threat(self, threat_id: str, viewer: str) -> Threat | None: ...

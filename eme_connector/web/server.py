@@ -94,6 +94,8 @@ def _start(worker: Any) -> None:
     eme.store.void_leases()
     worker.eme_worker = Worker(eme)
     worker.eme_worker.start()
+    worker.eme_schedule = eme.schedule()
+    worker.eme_schedule.start()
     _end_streams_at_term(worker)
 
 
@@ -113,5 +115,6 @@ def _end_streams_at_term(worker: Any) -> None:
 
 def _stop(_: Any, worker: Any) -> None:
     if found := getattr(worker, "eme_worker", None):
+        worker.eme_schedule.stop()
         found.stop()
         worker.wsgi.extensions["eme"].store.close()

@@ -23,10 +23,11 @@ from eme_connector.domain.rights import Right
 from tests.build import AT, CERT, CI, OTHER_CI, detection
 from tests.store.directory import DirectoryContract
 from tests.store.lists import ListContract
+from tests.store.schedule import ScheduleContract
 from tests.store.some import HOUR, LANE, due, owe, put, some, update
 
 
-class StoreContract(ListContract, DirectoryContract):
+class StoreContract(ListContract, DirectoryContract, ScheduleContract):
     """Subclass it and give a `store` fixture."""
 
     # transact

@@ -21,6 +21,7 @@ from eme_connector.adapters.database.deliveries import DeliveryRows
 from eme_connector.adapters.database.directory import DirectoryRows
 from eme_connector.adapters.database.keywords import KeywordFollower
 from eme_connector.adapters.database.reads import DatabaseReads
+from eme_connector.adapters.database.schedule import ScheduleRows
 from eme_connector.adapters.database.statements import Connection
 from eme_connector.adapters.database.threats import ThreatRows
 from eme_connector.adapters.database.writer import SqliteWriter, refuse_nesting, running
@@ -29,12 +30,12 @@ from eme_connector.ports import Transaction
 
 T = TypeVar("T")
 Listener = Callable[[frozenset[str]], None]
-VERSION = "0002"
+VERSION = "0003"
 ATTEMPTS = 4
 _RETRY = {"40001", "40P01", "23505"}  # serialization failure, deadlock, a race for one identity
 
 
-class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows):
+class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows, ScheduleRows):
     """`ports.Transaction` on one connection."""
 
     def __init__(
@@ -103,13 +104,13 @@ class DatabaseStore(DatabaseReads):
         return len(entries)
 
     def void_leases(self) -> None:
-        """Make every delivery found in `sending` due at once: its sender died with us.
+        """Make every delivery found in `sending` and every job due at once: who held them died.
 
         On SQLite only: on PostgreSQL another worker may be sending it now.
         """
         if self._writer is None:
             return
-        self.transact(lambda tx: tx.void_leases())  # type: ignore[attr-defined]
+        self.transact(lambda tx: (tx.void_leases(), tx.void_turns()))  # type: ignore[attr-defined]
 
     def close(self) -> None:
         self._follower.stop()

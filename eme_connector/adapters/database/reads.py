@@ -14,6 +14,7 @@ from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.accounts import account_of, token_of
 from eme_connector.adapters.database.deliveries import COLUMNS, IS_OPEN, delivery_of
 from eme_connector.adapters.database.directory import entry_of
+from eme_connector.adapters.database.schedule import turn_of
 from eme_connector.adapters.database.statements import Connection, Statement
 from eme_connector.adapters.database.threats import setting_of
 from eme_connector.domain.accounts import Account, Peer, Token
@@ -22,6 +23,7 @@ from eme_connector.domain.delivery import Delivery, State
 from eme_connector.domain.directory import EncryptionKey, Entry, Snapshot, settle, snapshot
 from eme_connector.domain.listing import Aggregate, Change, ListQuery, Page
 from eme_connector.domain.policy import Setting
+from eme_connector.domain.schedule import Turn
 from eme_connector.domain.threat import Threat
 from eme_connector.errors import StoreUnavailable
 from eme_connector.formats.codec import load_threat
@@ -172,6 +174,9 @@ class DatabaseReads:
     def find_peer(self, fingerprint: str) -> Peer | None:
         row = self._first(_PEER, fingerprint=fingerprint)
         return Peer(**_named(t.peer, row)) if row else None
+
+    def turns(self) -> tuple[Turn, ...]:
+        return tuple(turn_of(row._asdict()) for row in self._all(select(t.turn).order_by("job")))
 
     def directory(self) -> Snapshot:
         return snapshot(self.directory_entries())

@@ -238,3 +238,16 @@ directory = Table(
 )
 Index("directory_kind", directory.c.kind, directory.c.uuid)
 Index("directory_owner", directory.c.kind, directory.c.owner)
+turn = Table(
+    "turn",
+    metadata,
+    Column("job", Text, primary_key=True),
+    Column("fence", Integer, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("succeeded_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
