@@ -6,7 +6,7 @@ import base64
 
 from tests.doubles.misp.answers import Answer, NotSaved, Refused
 from tests.doubles.misp.capture import Taker
-from tests.doubles.misp.event_json import show_attribute, show_tag, show_thing
+from tests.doubles.misp.event_json import View, show_attribute, show_tag, show_thing
 from tests.doubles.misp.routes import Call, route
 from tests.doubles.misp.rows import Attribute, Event, Json
 
@@ -22,17 +22,17 @@ def add(call: Call) -> Answer:
     first = len(event.attributes)
     for place, one in enumerate(several if several is not None else [call.wrapped("Attribute")]):
         if wrong := Taker(call.state, call.user, event).attribute(one):
-            errors[str(place)] = wrong
+            errors[f"attribute_{place}"] = wrong
     made = event.attributes[first:]
     if not made:
-        wrong = errors if several is not None else errors.get("0", {})
+        wrong = errors if several is not None else errors.get("attribute_0", {})
         raise NotSaved(NOT_ADDED, wrong, url="/attributes/add")
     touch(call, event)
     told: Json = {"Attribute": _stored(made[0])}
-    if several is None:
-        told["AttributeTag"] = [show_tag(one) for one in made[0].tags]
-    elif len(made) > 1:
+    if len(made) > 1:
         told = {"Attribute": [_stored(one) for one in made]}
+    else:
+        told["AttributeTag"] = [show_tag(one) for one in made[0].tags]
     return Answer(told | ({"errors": errors} if errors else {}))
 
 
@@ -64,7 +64,7 @@ def view(call: Call) -> Answer:
     attribute = call.state.attributes.known(call.arg())
     if attribute is None or call.state.event(attribute.event_id, call.user) is None:
         raise Refused(404, "Invalid attribute")
-    return Answer({"Attribute": show_attribute(call.state, attribute, call.user)})
+    return Answer({"Attribute": show_attribute(call.state, attribute, View())})
 
 
 @route("attributes/download")
@@ -84,7 +84,9 @@ def add_object(call: Call) -> Answer:
         raise NotSaved("Could not add Object", "Object could not be saved.", url="/objects/add")
     touch(call, event)
     shown = [_stored(one) for one in made.attributes]
-    return Answer({"Object": show_thing(call.state, made, shown)})
+    told = show_thing(call.state, made, shown)
+    del told["ObjectReference"]
+    return Answer({"Object": told})
 
 
 @route("object_references/add", needs="perm_add")
@@ -122,7 +124,7 @@ def propose(call: Call) -> Answer:
         "last_seen": None,
         "value": body.get("value"),
     }
-    event.proposals.append(row)
+    event.proposals.append(row | {"org_id": str(call.user.org.id)})
     event.proposal_email_lock = True
     return Answer({"ShadowAttribute": row})
 

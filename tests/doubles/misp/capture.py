@@ -95,6 +95,8 @@ class Taker:
             event_id=self.event.id,
         )
         siblings.append(self.state.attributes.put(made))
+        title = f"Attribute ({made.id}) from Event ({self.event.id}): {category}/{kind} {value}"
+        self.state.log(self.user, "Attribute", made.id, "add", title[:250])
         self.tags(made.tags, document)
         return {}
 

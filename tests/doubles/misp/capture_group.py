@@ -6,6 +6,7 @@ a shorter list removes nobody and why a member who was removed comes back.
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,10 +25,13 @@ def capture(state: State, user: User, document: Json) -> int | None:
     if not is_uuid(uuid) or not document.get("name") or not may_create(state, user, document):
         return None
     now = state.clock.text()
+    name = str(document["name"])
+    if _named(state, name, None):
+        name = f"{name}_{next(state.ids['clash']):04d}"
     owner = _owner(state, user, document)
     made = SharingGroup(
         uuid,
-        str(document["name"]),
+        name,
         str(document.get("releasability") or ""),
         str(document.get("description") or ""),
         owner.id,
@@ -50,10 +54,11 @@ def may_create(state: State, user: User, document: Json) -> bool:
     if not user.may("perm_sharing_group"):
         return False
     member = any(
-        uuid == user.org.uuid and (extend or user.may("perm_sync"))
-        for uuid, _, extend in members_in(document)
+        str((row.get("Organisation") or {}).get("uuid", "")).lower() == user.org.uuid
+        and (row.get("extend") or user.may("perm_sync"))
+        for row in document.get("SharingGroupOrg") or ()
     )
-    server = bool(document.get("roaming"))
+    server = bool(document.get("roaming")) or not document.get("SharingGroupServer")
     for url, all_orgs in servers_in(document):
         if url == state.url:
             server = True
@@ -82,10 +87,9 @@ def members_in(document: Json) -> list[tuple[str, str, bool]]:
 
 
 def servers_in(document: Json) -> list[tuple[str, bool]]:
-    return [
-        (str((row.get("Server") or {}).get("url", "")), bool(row.get("all_orgs")))
-        for row in document.get("SharingGroupServer") or ()
-    ]
+    """Return URL and `all_orgs` of each server; the flag counts only inside `Server` (S9)."""
+    rows: list[Json] = [row.get("Server") or {} for row in document.get("SharingGroupServer") or ()]
+    return [(str(row.get("url", "")), bool(row.get("all_orgs"))) for row in rows]
 
 
 def is_uuid(text: Any) -> bool:
@@ -107,6 +111,9 @@ def _existing(state: State, user: User, group: SharingGroup, document: Json) -> 
     by_owner = not sync and group.org_id == user.org.id and user.may("perm_sharing_group")
     if not (by_sync or by_owner or user.may("perm_site_admin")):
         return None
+    if _named(state, str(document.get("name") or ""), group):
+        # the save fails, and the answer is the group as it was
+        return group.id
     for name in _TAKEN:
         if document.get(name) is not None:
             setattr(group, name, document[name])
@@ -115,6 +122,17 @@ def _existing(state: State, user: User, group: SharingGroup, document: Json) -> 
     group.modified = state.clock.text()
     _members(state, user, group, document)
     return group.id
+
+
+def _named(state: State, name: str, own: SharingGroup | None) -> bool:
+    """Say whether another group has that name; the database sees neither case nor accents."""
+    wanted = _folded(name)
+    return any(one is not own and _folded(one.name) == wanted for one in state.groups.values())
+
+
+def _folded(name: str) -> str:
+    letters = unicodedata.normalize("NFD", name.casefold())
+    return "".join(one for one in letters if not unicodedata.combining(one))
 
 
 def _owner(state: State, user: User, document: Json) -> Any:

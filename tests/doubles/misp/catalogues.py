@@ -48,6 +48,8 @@ TEMPLATES = {
     "400": ("81650945-f186-437b-8945-9f31715d32da", "vulnerability", "vulnerability", "10"),
 }
 
+MAKER = {"id": "0", "name": "MISP", "uuid": "0"}
+
 
 def clusters_of(tags: list[Tagging]) -> list[Json]:
     """Return the galaxies of those tags whose cluster is here; other tags stay plain tags."""
@@ -56,7 +58,16 @@ def clusters_of(tags: list[Tagging]) -> list[Json]:
         for id_, row in CLUSTERS.items():
             if _cluster(id_)["tag_name"] == one.tag.name:
                 galaxy = found.setdefault(row[1], _galaxy(row[1]) | {"GalaxyCluster": []})
-                galaxy["GalaxyCluster"].append(_cluster(id_) | {"local": one.local})
+                attached = {
+                    "GalaxyClusterRelation": [],
+                    "Org": MAKER,
+                    "Orgc": MAKER,
+                    "tag_id": one.tag.id,
+                    "event_tag_id": str(one.id),
+                    "local": one.local,
+                    "relationship_type": False,
+                }
+                galaxy["GalaxyCluster"].append(_cluster(id_) | attached)
     return list(found.values())
 
 
@@ -231,8 +242,12 @@ def _cluster(id_: str) -> Json:
         "version": "14",
         "distribution": "3",
         "sharing_group_id": None,
+        "org_id": "0",
+        "orgc_id": "0",
         "default": True,
         "locked": False,
+        "extends_uuid": "",
+        "extends_version": "0",
         "published": False,
         "deleted": False,
         "meta": {"external_id": [external]},

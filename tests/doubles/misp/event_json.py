@@ -20,17 +20,21 @@ from tests.doubles.misp.rows import (
     User,
 )
 from tests.doubles.misp.state import State
+from tests.doubles.misp.warninglists import hits
+
+NOT_CORRELATING = ("comment", "http-method", "float")
 
 
 @dataclass
 class View:
-    """How an event is asked for; *fresh* groups were made by this very request."""
+    """How an event is asked for: *stored* answers an add or edit, which made the *fresh* groups."""
 
     metadata: bool = False
     extended: bool = False
     deleted: bool = False
     for_sync: bool = False
     data: bool = True
+    stored: bool = False
     fresh: frozenset[int] = frozenset()
 
 
@@ -62,7 +66,7 @@ def show(state: State, event: Event, user: User, how: View | None = None) -> Jso
     """Return {"Event": …} as events/view answers it."""
     how = how or View()
     told = event_head(event)
-    if user.may("perm_site_admin") or user.org.id == event.org_id:
+    if user.may("perm_site_admin") or user.org.id == event.orgc_id:
         told["event_creator_email"] = event.user.email
     told["Org"] = short(state.organisations[event.org_id], local=True)
     told["Orgc"] = short(state.organisations[event.orgc_id], local=True)
@@ -74,21 +78,26 @@ def show(state: State, event: Event, user: User, how: View | None = None) -> Jso
         told["extensionEvents"] = {str(one.id): _extension(state, one) for one in extensions}
     if not how.metadata:
         told |= _parts(state, [event, *extensions], user, how)
+    elif extensions:
+        parts = _parts(state, extensions, user, how)
+        told |= {name: parts[name] for name in ("Attribute", "Object", "ShadowAttribute")}
     told["RelatedEvent"] = [] if how.for_sync else _related(state, event, user)
     told["Galaxy"] = [] if how.for_sync else clusters_of(event.tags)
     told["CryptographicKey"] = event.keys
     if tags := [show_tag(one) for one in event.tags if not (how.for_sync and one.local)]:
         told["Tag"] = tags
-    if notes := [one for one in state.notes["Note"] if one["object_uuid"] == event.uuid]:
-        told["Note"] = notes
-    if opinions := [one for one in state.notes["Opinion"] if one["object_uuid"] == event.uuid]:
-        told["Opinion"] = opinions
+    if not how.stored and (
+        notes := [one for one in state.notes["Note"] if one["object_uuid"] == event.uuid]
+    ):
+        told["Note"] = [_note(state, one) for one in notes]
+    if not how.stored and (
+        opinions := [one for one in state.notes["Opinion"] if one["object_uuid"] == event.uuid]
+    ):
+        told["Opinion"] = [_note(state, one) for one in opinions]
     return {"Event": told}
 
 
-def show_attribute(
-    state: State, one: Attribute, user: User, *, data: bool = True, sightings: bool = True
-) -> Json:
+def show_attribute(state: State, one: Attribute, how: View, *, sightings: bool = True) -> Json:
     told: Json = {
         "id": str(one.id),
         "type": one.type,
@@ -113,13 +122,28 @@ def show_attribute(
     group = state.groups.get(one.sharing_group_id)
     if one.distribution == 4 and group is not None:
         told["SharingGroup"] = inside(state, group)
-    if one.type in ("attachment", "malware-sample") and data:
-        told["data"] = one.data or ""
+    if one.data is not None and how.data and not how.stored:
+        told["data"] = one.data
     if one.tags:
         told["Tag"] = [show_tag(tagging) for tagging in one.tags]
     if sightings and (seen := [x for x in state.sightings.values() if x.attribute is one]):
         told["Sighting"] = [show_sighting(state, x, inside_event=True) for x in seen]
+    if sightings and not how.stored and (warnings := hits(state, one.type, [one.value])):
+        told["warnings"] = show_warnings(one, warnings[one.value])
     return told
+
+
+def show_warnings(one: Attribute, found: list[Json]) -> list[Json]:
+    return [
+        {
+            "match": hit["matched"],
+            "value": one.value,
+            "warninglist_id": hit["id"],
+            "warninglist_name": hit["name"],
+            "warninglist_category": "false_positive",
+        }
+        for hit in found
+    ]
 
 
 def show_thing(state: State, one: Thing, attributes: list[Json]) -> Json:
@@ -211,7 +235,7 @@ def _parts(state: State, events: list[Event], user: User, how: View) -> Json:
             return (how.deleted or not one.deleted) and visible(state, of, user, one)
 
         def shown(one: Attribute) -> Json:
-            return show_attribute(state, one, user, data=how.data)
+            return show_attribute(state, one, how)
 
         attributes += [shown(one) for one in event.attributes if wanted(one)]
         things += [
@@ -221,7 +245,7 @@ def _parts(state: State, events: list[Event], user: User, how: View) -> Json:
         ]
         mine = (one for one in state.reports.values() if one.event_id == event.id)
         reports += [show_report(one) for one in mine if wanted(one)]
-        proposals += event.proposals
+        proposals += [_proposal(state, event, one) for one in event.proposals]
     return {
         "Attribute": attributes,
         "ShadowAttribute": proposals,
@@ -260,10 +284,32 @@ def _related(state: State, event: Event, user: User) -> list[Json]:
         and one.event_id != event.id
         and not one.deleted
         and not one.disable_correlation
-        and one.type not in ("text", "comment", "attachment")
+        and one.type not in NOT_CORRELATING
     }
-    found = (state.events[one] for one in sorted(others, reverse=True) if one in state.events)
+    found = (state.events[one] for one in sorted(others) if one in state.events)
     return [{"Event": _relative(state, one)} for one in found if state.sees(user, one)]
+
+
+def _proposal(state: State, event: Event, one: Json) -> Json:
+    org = state.organisations[int(one["org_id"])]
+    shown = (
+        "id type category to_ids uuid old_id event_id comment timestamp first_seen last_seen value"
+    )
+    return {name: one[name] for name in shown.split()} | {
+        "event_uuid": event.uuid,
+        "org_id": str(org.id),
+        "proposal_to_delete": False,
+        "Org": short(org, local=True),
+    }
+
+
+def _note(state: State, note: Json) -> Json:
+    """Return a note as it stands inside an event: with less about its organisations."""
+    told = note | {"_max_depth_reached": False}
+    shown = ("id", "name", "uuid", "type", "sector", "nationality", "local")
+    told["Orgc"] = {name: note["Orgc"][name] for name in shown}
+    told["Org"] = {name: note["Org"][name] for name in (*shown, "description")}
+    return told
 
 
 def _relative(state: State, event: Event) -> Json:

@@ -11,12 +11,13 @@ from tests.doubles.misp.capture_group import capture as capture_group
 from tests.doubles.misp.capture_group import is_uuid
 from tests.doubles.misp.event_json import View, event_head, show
 from tests.doubles.misp.organisations import short
-from tests.doubles.misp.protection import check_signature, keys_in
+from tests.doubles.misp.protection import check_signature, keys_in, sign
 from tests.doubles.misp.publishing import publish_now
 from tests.doubles.misp.routes import Call, route
 from tests.doubles.misp.rows import Event, Json, User
 from tests.doubles.misp.state import State
 from tests.doubles.misp.values import has_4_byte_characters
+from tests.doubles.misp.wire import encode
 
 NOT_NEWER = "Event in the request not newer than the local copy."
 NOT_YOURS = (
@@ -31,6 +32,21 @@ DESCRIPTION = (
     "(such as attributes, objects, tags, etc)."
 )
 
+OPTIONAL = [
+    "threat_level_id",
+    "analysis",
+    "distribution",
+    "sharing_group_id",
+    "uuid",
+    "published",
+    "timestamp",
+    "date",
+    "Attribute",
+    "Object",
+    "Shadow_Attribute",
+    "EventTag",
+]
+
 
 @route("events/add", needs="perm_add")
 def add(call: Call) -> Answer:
@@ -40,7 +56,7 @@ def add(call: Call) -> Answer:
                 "name": "/events/add API description",
                 "description": DESCRIPTION,
                 "mandatory_fields": ["info"],
-                "optional_fields": [],
+                "optional_fields": OPTIONAL,
                 "url": "/events/add",
             }
         )
@@ -73,7 +89,13 @@ def view(call: Call) -> Answer:
         deleted="1" in call.named.get("deleted", []),
         metadata=call.asked("metadata") == "1",
     )
-    return Answer(show(call.state, event, call.user, how))
+    told = show(call.state, event, call.user, how)
+    for one in told["Event"]["RelatedEvent"]:
+        one["RelationshipInbound"] = []
+    headers = {}
+    if event.protected and call.is_misp and (signature := sign(call.misp, encode(told))):
+        headers["x-pgp-signature"] = signature
+    return Answer(told, headers=headers)
 
 
 @route("events/delete", needs="perm_add")
@@ -180,7 +202,7 @@ def change(call: Call, event: Event, document: Json) -> None:
     own = _owns(user, event)
     if not own and not user.may("perm_sync"):
         raise Refused(403, "You are not authorised to do that.")
-    if event.protected and not own:
+    if event.protected:
         check_signature(call, event, document)
     sent = int(document.get("timestamp") or 0)
     if sent and sent <= event.timestamp:
@@ -222,7 +244,7 @@ def remove(state: State, event: Event) -> None:
 
 def _stored(call: Call, event: Event, document: Json, fresh: frozenset[int]) -> Answer:
     """Answer with the event; `published` from somebody who may publish sends it on (G7)."""
-    how = View(metadata=call.asked("metadata") == "1", fresh=fresh)
+    how = View(metadata=call.asked("metadata") == "1", fresh=fresh, stored=True)
     publish = document.get("published") in (True, 1, "1") and call.user.may("perm_publish")
     if not publish:
         return Answer(show(call.state, event, call.user, how))

@@ -46,16 +46,22 @@ def inside(state: State, group: SharingGroup) -> Json:
 
 @route("sharing_groups/index")
 def index(call: Call) -> Answer:
-    state = call.state
-    seen = [one for one in state.groups.values() if _sees(call, one)]
-    return Answer({"response": [_row(call, one) for one in sorted(seen, key=lambda g: g.name)]})
+    active = call.arg() != "true"
+    rows = call.state.groups.values()
+    seen = [one for one in rows if call.state.in_group(call.user, one) and one.active == active]
+    seen.sort(key=lambda one: one.name.casefold())
+    limit, page = int(call.asked("limit") or 60), int(call.asked("page") or 1)
+    shown = seen[(page - 1) * limit : page * limit]
+    if page > 1 and not shown:
+        raise Refused(404, "Not Found")
+    return Answer({"response": [_row(call, one) for one in shown]})
 
 
 @route("sharing_groups/view")
 def view(call: Call) -> Answer:
     state = call.state
     group = state.groups.known(call.arg())
-    if group is None or not _sees(call, group):
+    if group is None or not state.in_group(call.user, group):
         raise Refused(404 if call.method == "HEAD" else 405, HIDDEN)
     by = state.users[group.sync_user_id].org
     top = head(group) | {"sync_org_name": by.name, "sync_org": short(by)}
@@ -149,7 +155,9 @@ def remove_server(call: Call) -> Answer:
     row = group.server(int(call.asked("server_id") or call.arg(1) or -1))
     if row is None:
         raise _not_done(call, "remove", "Server", "Server is not in")
-    group.servers.remove(row)
+    # MISP deletes the row whose own id is that of the server, in whatever group it stands
+    for one in call.state.groups.values():
+        one.servers = [kept for kept in one.servers if kept.id != row.server_id]
     return _done(call, "Server removed from")
 
 
@@ -161,10 +169,6 @@ def _document(call: Call) -> Json:
         if k in call.document
     }
     return extra | body
-
-
-def _sees(call: Call, group: SharingGroup) -> bool:
-    return call.state.in_group(call.user, group) or group.org_id == call.user.org.id
 
 
 def _is_used(state: State, group: SharingGroup) -> bool:

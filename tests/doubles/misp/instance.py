@@ -21,12 +21,9 @@ SYNC_FLAGS = (
     "push",
     "pull",
     "push_sightings",
-    "push_galaxy_clusters",
     "push_analyst_data",
     "pull_analyst_data",
-    "pull_galaxy_clusters",
     "self_signed",
-    "caching_enabled",
 )
 Gate = Callable[[Json], str]
 """A workflow's blocking module: event document -> why it may not be published, or nothing."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID, uuid4
 
-from tests.doubles.misp.answers import Answer, NotSaved, Refused, saved
+from tests.doubles.misp.answers import INTERNAL, Answer, NotSaved, Refused, saved
 from tests.doubles.misp.routes import Call, route
 from tests.doubles.misp.rows import Json, Organisation
 from tests.doubles.misp.state import State
+from tests.doubles.misp.values import has_4_byte_characters
 
 EDITABLE = ("name", "nationality", "sector", "type", "description", "contacts", "local")
 
@@ -71,6 +72,7 @@ def view(call: Call) -> Answer:
 @route("admin/organisations/add", needs="perm_site_admin")
 def add(call: Call) -> Answer:
     body = call.wrapped("Organisation")
+    _storable(body)
     if errors := _errors(call.state, body, None):
         raise NotSaved("Could not add Organisation", errors, url="/admin/organisations/add")
     now = call.state.clock.text()
@@ -91,6 +93,7 @@ def edit(call: Call) -> Answer:
     if org is None:
         raise Refused(404, "Invalid organisation.")
     body = call.wrapped("Organisation")
+    _storable(body)
     if errors := _errors(call.state, body, org):
         raise NotSaved("Could not edit Organisation", errors, url="/admin/organisations/edit")
     _take(org, body)
@@ -112,6 +115,11 @@ def delete(call: Call) -> Answer:
 
 def _known(state: State, id_or_uuid: str) -> Organisation | None:
     return state.organisations.known(id_or_uuid)
+
+
+def _storable(body: Json) -> None:
+    if has_4_byte_characters(str(body.get("name") or "")):
+        raise Refused(500, INTERNAL)
 
 
 def _take(org: Organisation, body: Json) -> None:

@@ -14,7 +14,7 @@ _USER = _EVERYBODY | {
     "perm_sighting",
     "perm_analyst_data",
     "perm_galaxy_editor",
-    "perm_view_feed_correlations",
+    "perm_decaying",
 }
 _PUBLISHER = _USER | {"perm_publish", "perm_delegate", "perm_publish_zmq", "perm_publish_kafka"}
 _ORG_ADMIN = _PUBLISHER | {
@@ -22,13 +22,18 @@ _ORG_ADMIN = _PUBLISHER | {
     "perm_sharing_group",
     "perm_tag_editor",
     "perm_template",
-    "perm_decaying",
 }
 _SYNC = _PUBLISHER | {"perm_sync", "perm_sharing_group", "perm_tag_editor"}
 _SITE_ADMIN = (
     _ORG_ADMIN
     | _SYNC
-    | {"perm_site_admin", "perm_regexp_access", "perm_object_template", "perm_warninglist"}
+    | {
+        "perm_view_feed_correlations",
+        "perm_site_admin",
+        "perm_regexp_access",
+        "perm_object_template",
+        "perm_warninglist",
+    }
 )
 _ALL = sorted(_SITE_ADMIN | {"perm_skip_otp"})
 
@@ -44,7 +49,7 @@ class Role:
 
     def document(self) -> dict[str, Any]:
         level = "3" if "perm_publish" in self else "2" if "perm_modify_org" in self else "0"
-        words = {"3": "publish", "2": "manage_org", "0": "read"}
+        words = {"3": "publish", "2": "manage_org", "0": "read_only"}
         made = "2026-11-21 22:36:19"
         return (
             {"id": str(self.id), "name": self.name, "created": made, "modified": made}
@@ -58,7 +63,6 @@ class Role:
                 "rate_limit_count": "0",
                 "permission": level,
                 "permission_description": words[level],
-                "default": self.id == 3,
             }
         )
 

@@ -8,9 +8,16 @@ from typing import Any
 
 from tests.doubles.misp.answers import Answer, Refused
 from tests.doubles.misp.attributes import _stored
-from tests.doubles.misp.event_json import View, show, show_attribute, show_thing, visible
+from tests.doubles.misp.event_json import (
+    View,
+    show,
+    show_attribute,
+    show_thing,
+    show_warnings,
+    visible,
+)
 from tests.doubles.misp.routes import Call, route
-from tests.doubles.misp.rows import Attribute, Event, Json
+from tests.doubles.misp.rows import Attribute, Event, Json, Thing
 from tests.doubles.misp.warninglists import hits
 
 FORMATS = ("json", "", "csv", "stix2")
@@ -70,12 +77,25 @@ def objects(call: Call) -> Answer:
     asked = _filters(call)
     name = asked.get("object_name")
     told = [
-        {"Object": show_thing(call.state, thing, [_stored(one) for one in thing.attributes])}
+        {"Object": _found_thing(call, thing)}
         for event in _events(call)
         for thing in event.objects
         if not thing.deleted and name in (None, thing.name)
     ]
     return Answer({"response": told}, 200, _headers(len(told)))
+
+
+def _found_thing(call: Call, thing: Thing) -> Json:
+    tags = {"AttributeTag": []}
+    told = show_thing(call.state, thing, [_stored(one) | tags for one in thing.attributes])
+    event = call.state.events[thing.event_id]
+    told["Event"] = {
+        "id": str(event.id),
+        "info": event.info,
+        "org_id": str(event.org_id),
+        "orgc_id": str(event.orgc_id),
+    }
+    return {name: value for name, value in told.items() if name != "ObjectReference"}
 
 
 def _events(call: Call) -> list[Event]:
@@ -136,24 +156,14 @@ def _row(call: Call, one: Attribute, event: Event, asked: Json, warnings: list[J
     told = show_attribute(
         call.state,
         one,
-        call.user,
-        data=_truth(asked.get("withAttachments")),
+        View(data=_truth(asked.get("withAttachments"))),
         sightings=_truth(asked.get("includeSightings")),
     )
     told = {k: v for k, v in told.items() if k not in ("Galaxy", "ShadowAttribute")}
     if _truth(asked.get("includeEventUuid")):
         told["event_uuid"] = event.uuid
     if warnings and _truth(asked.get("includeWarninglistHits")):
-        told["warnings"] = [
-            {
-                "match": hit["matched"],
-                "value": one.value,
-                "warninglist_id": hit["id"],
-                "warninglist_name": hit["name"],
-                "warninglist_category": "false_positive",
-            }
-            for hit in warnings
-        ]
+        told["warnings"] = show_warnings(one, warnings)
     told["Event"] = {
         "org_id": str(event.org_id),
         "distribution": str(event.distribution),

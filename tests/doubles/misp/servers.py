@@ -11,7 +11,7 @@ from tests.doubles.misp.organisations import short
 from tests.doubles.misp.pull import pull
 from tests.doubles.misp.push import NoServers, may_have, send
 from tests.doubles.misp.routes import Call, route
-from tests.doubles.misp.rows import NO_RULES, Job, Json, Server
+from tests.doubles.misp.rows import NO_RULES, Job, Json, Organisation, Server
 from tests.doubles.misp.wire import Peer
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def index(call: Call) -> Answer:
         rows.append(
             {
                 "Server": told | {"cache_timestamp": False},
-                "Organisation": short(orgs[one.org_id]),
-                "RemoteOrg": short(remote) if remote else {},
+                "Organisation": _org(orgs[one.org_id]),
+                "RemoteOrg": _org(remote) if remote else {},
                 "User": [],
             }
         )
@@ -209,6 +209,11 @@ def _tested(server: Server) -> Json:
         "client_certificate": None,
         "uuid": told["uuid"],
     }
+
+
+def _org(org: Organisation) -> Json:
+    more = {"nationality": org.nationality, "sector": org.sector, "type": org.type}
+    return short(org) | more
 
 
 def _known(call: Call) -> Server:

@@ -59,7 +59,7 @@ def view(call: Call) -> Answer:
         {
             "User": document(user, call.state.clock.now()),
             "Role": user.role.document(),
-            "UserSetting": {},
+            "UserSetting": [],
             "Organisation": full(user.org),
         }
     )
@@ -101,7 +101,9 @@ def add_key(call: Call) -> Answer:
 
 @route("roles/index")
 def roles(call: Call) -> Answer:
-    return Answer([{"Role": role.document()} for role in ROLES.values()])
+    return Answer(
+        [{"Role": role.document() | {"default": role.id == 3}} for role in ROLES.values()]
+    )
 
 
 def _key(key: Key) -> Json:

@@ -42,7 +42,7 @@ class Side:
     organisation: str = ""
     name: str = ""
     double: Misp | None = None
-    session: requests.Session = field(default_factory=requests.Session)
+    sessions: dict[str, requests.Session] = field(default_factory=dict)
 
     def call(
         self,
@@ -59,7 +59,9 @@ class Side:
             "Accept": "application/json",
             "Content-Type": "application/json",
         } | (headers or {})
-        got = self.session.request(
+        # a cookie of one user counts more than the key of another (authkey_keep_session)
+        session = self.sessions.setdefault(role, requests.Session())
+        got = session.request(
             method,
             self.url + path,
             json=body if data is None else None,
@@ -173,7 +175,8 @@ def pair() -> Pair:
     made = _real() if os.environ.get(REAL[0]) else _doubles()
     yield made
     for side in (made.a, made.b):
-        side.session.close()
+        for session in side.sessions.values():
+            session.close()
         if side.double is not None:
             side.double.close()
 
