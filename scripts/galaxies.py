@@ -20,10 +20,13 @@ def _ics_id(listed: list[str] | None) -> str:
     return f"T{int(listed[0].removeprefix('T')):04d}" if listed else ""
 
 
-def main() -> None:
-    """Make the table anew from the galaxies that are installed; a retired technique stays."""
+def table() -> dict[str, tuple[str, str]]:
+    """Return (tag, uuid) by technique id from the galaxies that are installed.
+
+    Where two galaxies have an id the first one counts; a retired technique stays.
+    """
     folder = files("pymispgalaxies") / "data" / "misp-galaxy" / "clusters"
-    table: dict[str, list[str]] = {}
+    found: dict[str, tuple[str, str]] = {}
     for name in GALAXIES:
         galaxy = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         for one in galaxy["values"]:
@@ -31,8 +34,13 @@ def main() -> None:
             technique = meta.get("external_id") or _ics_id(meta.get("Technique ID"))
             if technique:
                 tag = f'misp-galaxy:{galaxy["type"]}="{one["value"]}"'
-                table.setdefault(technique, [tag, one["uuid"]])
-    rows = [f"  {json.dumps(key)}: {json.dumps(table[key])}" for key in sorted(table)]
+                found.setdefault(technique, (tag, one["uuid"]))
+    return found
+
+
+def main() -> None:
+    """Write the table anew."""
+    rows = [f"  {json.dumps(key)}: {json.dumps(one)}" for key, one in sorted(table().items())]
     OUT.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
 
 

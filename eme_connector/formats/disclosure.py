@@ -16,7 +16,7 @@ def without_assets(threat: Threat) -> Threat:
 
     What we know by its field is left out; where free text repeats a name it is hidden there.
     """
-    names = _asset_names(threat.detection)
+    names = asset_names(threat.detection)
     decision = replace(
         threat.decision,
         reason=_hide(threat.decision.reason, names),
@@ -35,7 +35,7 @@ def without_assets(threat: Threat) -> Threat:
 
 def detection_without_assets(detection: Detection) -> Detection:
     """Return *detection* without what names an asset, as `without_assets` leaves it."""
-    return _detection_without(detection, _asset_names(detection))
+    return _detection_without(detection, asset_names(detection))
 
 
 def _detection_without(detection: Detection, names: list[str]) -> Detection:
@@ -67,11 +67,12 @@ def _step_without(step: Step, names: list[str]) -> Step:
     return replace(step, action_text=text, actor="", description="", execution_api="")
 
 
-def _asset_names(detection: Detection) -> list[str]:
+def asset_names(detection: Detection) -> list[str]:
+    """Return what names an asset of *detection*, the longest first."""
     found = {name for asset in detection.assets for name in (asset.address, asset.device)}
     found |= {step.actor for step in detection.steps}
     found |= {playbook.asset for playbook in detection.playbooks}
-    # the longest first, so that no name is left standing inside another
+    # so that no name is left standing inside another
     return sorted((one for one in found if len(one) >= _LEAST_HIDDEN), key=len, reverse=True)
 
 

@@ -208,9 +208,8 @@ def playbook_block(
             "playbook_standard": one.standard,
             "spec_version": one.spec_version,
             "workflow_start": one.start,
-            "workflow": [_step(step, prefix, approved) for step in one.as_listed],
         }
-    )
+    ) | {"workflow": [_step(step, prefix, approved) for step in one.as_listed]}
 
 
 def _prefix(one: Playbook, detection: Detection) -> str:

@@ -6,8 +6,8 @@ own in MISP is kept in a file of distribution 0, so that `as_received` gives the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -18,25 +18,13 @@ from eme_connector.formats import iris_bundle
 from eme_connector.formats.disclosure import detection_without_assets
 from eme_connector.formats.misp_event import detection as detections
 from eme_connector.formats.misp_event import tags
-from eme_connector.formats.misp_event.event import Rests, exact, render_objects
+from eme_connector.formats.misp_event.event import Rests, exact, info, render_objects
 from eme_connector.formats.misp_event.forms import differences, mend
 from eme_connector.formats.misp_event.objects import Draft, FoundObject, Json, overlay, read
+from eme_connector.formats.misp_event.others import Convert, Foreign, kept_home
 
 CARRIERS, OTHERS = "carriers", "others"
 _NESTED = ("criticalities", "playbook_actions")
-
-
-@dataclass(frozen=True, slots=True)
-class Foreign:
-    """STIX objects that are not ours as MISP content; `refused` says by index what was not."""
-
-    attributes: list[Json] = field(default_factory=list)
-    objects: list[Json] = field(default_factory=list)
-    tags: list[str] = field(default_factory=list)
-    refused: dict[int, str] = field(default_factory=dict)
-
-
-Convert = Callable[[list[tuple[int, Json]]], Foreign]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +70,14 @@ def render(document: Any, namespace: UUID, options: Options, convert: Convert) -
     foreign_ones = [(at, one) for at, one in others if at not in refused and isinstance(one, dict)]
     foreign = convert(foreign_ones) if foreign_ones else Foreign()
     full = [one for each in carriers.values() for one in each]
-    drafts = [draft for one in full for draft in _drafts(one, objects, document)]
-    told = (
-        drafts
-        if options.share_assets
-        else [d for one in full for d in _told(one, objects, document)]
-    )
-    rests = _rests(full, objects, document, drafts, others)
+    drafts = [draft for one in full for draft in _drafts(one, document, hide=False)]
+    told = drafts
+    if not options.share_assets:
+        told = [draft for one in full for draft in _drafts(one, document, hide=True)]
+        foreign = kept_home(foreign, [each for one in full for each in one.detections])
+    rests = _rests(full, document, drafts, others)
     event = {
-        "info": _title(full, document),
+        "info": info(_title(full, document)),
         "Tag": [{"name": name} for name in _tags(full, foreign)],
         "Attribute": foreign.attributes,
         "Object": [*render_objects(told, drafts, namespace, rests), *foreign.objects],
@@ -191,26 +178,18 @@ def _below(pointer: str, base: str) -> bool:
     return pointer.startswith(f"{base}/")
 
 
-def _drafts(one: Carrier, objects: list[Any], document: Json) -> list[Draft]:
-    blocks, _ = playbook_blocks(objects[one.index], one.blocks)
-    organisation = _organisation(objects[one.index], one.blocks)
-    found = []
+def _drafts(one: Carrier, document: Json, *, hide: bool) -> list[Draft]:
+    """Return the objects of one carrier; with *hide* as others may see them."""
+    source = document["objects"][one.index]
+    blocks, _ = playbook_blocks(source, one.blocks)
+    names = _organisations(source, one.blocks)
+    found, count = [], 0
     for number, detection in enumerate(one.detections):
-        told = detections.Told(detection, organisation, blocks, number)
+        shown = detection_without_assets(detection) if hide else detection
+        told = detections.Told(shown, names[number], () if hide else blocks, number)
         found += detections.drafts(told, one.prefix)
-    found += detections.vulnerabilities(one.detections[0], one.prefix)
-    _add_bundle_id(found, document)
-    return found
-
-
-def _told(one: Carrier, objects: list[Any], document: Json) -> list[Draft]:
-    organisation = _organisation(objects[one.index], one.blocks)
-    found = []
-    for number, detection in enumerate(one.detections):
-        hidden = detection_without_assets(detection)
-        told = detections.Told(hidden, organisation, (), number)
-        found += detections.drafts(told, one.prefix)
-    found += detections.vulnerabilities(hidden, one.prefix)
+        found += detections.vulnerabilities(shown, one.prefix, count)
+        count += detections.MAX_CVES
     _add_bundle_id(found, document)
     return found
 
@@ -242,20 +221,18 @@ def playbook_blocks(one: Json, blocks: str) -> tuple[list[Json], tuple[str, ...]
     return (found if isinstance(found, list) else [found] if found else []), nested
 
 
-def _organisation(one: Json, blocks: str) -> str:
-    found = place_of(one, blocks).get("detection")
-    first = found[0] if isinstance(found, list) and found else found
-    name = first.get("organisation") if isinstance(first, dict) else ""
-    return name if isinstance(name, str) else ""
+def _organisations(one: Json, blocks: str) -> list[str]:
+    found = place_of(one, blocks)["detection"]
+    return [str(each["organisation"]) for each in (found if isinstance(found, list) else [found])]
 
 
 def _rests(
     carriers: list[Carrier],
-    objects: list[Any],
     document: Json,
     drafts: list[Draft],
     others: list[tuple[int, Any]],
 ) -> Rests:
+    objects = document["objects"]
     found = {draft.path: _as_found(draft) for draft in drafts}
     head = {key: value for key, value in document.items() if key not in ("type", "objects")}
     home = {
@@ -298,9 +275,10 @@ def _as_found(draft: Draft) -> FoundObject:
 
 
 def _tags(carriers: list[Carrier], foreign: Foreign) -> list[str]:
-    own = [name for one in carriers for each in one.detections for name in tags.of_detection(each)]
-    marked = [f"tlp:{each.tlp}" for one in carriers for each in one.detections if each.tlp]
-    return list(dict.fromkeys([*marked, *own, *foreign.tags]))
+    several = [each for one in carriers for each in one.detections]
+    own = [name for each in several for name in tags.of_detection(each)]
+    marked = [f"tlp:{each.tlp}" for each in several if each.tlp]
+    return tags.strictest([*marked, *own, *foreign.tags])
 
 
 def _title(carriers: list[Carrier], document: Json) -> str:

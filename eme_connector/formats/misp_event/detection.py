@@ -20,6 +20,7 @@ from eme_connector.formats.misp_event.tables import tables
 from eme_connector.formats.strict_json import canonical
 
 CVE = re.compile(r"\bCVE-(?:19|20)\d{2}-\d{4,7}\b", re.IGNORECASE)
+MAX_CVES = 20
 NO_ACTIONS = "none"
 _CRITICALITY = re.compile(r"Criticality ([1-5]) of 5")
 _EXTENSION_TYPES = "/extension_types"
@@ -51,17 +52,20 @@ def drafts(told: Told, prefix: str = "") -> list[Draft]:
     return found
 
 
-def vulnerabilities(detection: Detection, prefix: str = "") -> list[Draft]:
-    """Return an object for each CVE that the detection names; MISP correlates them."""
+def vulnerabilities(detection: Detection, prefix: str = "", first: int = 0) -> list[Draft]:
+    """Return an object for each CVE that the detection names; MISP correlates them.
+
+    Their numbers start at *first*.
+    """
     text = f"{detection.threat} {detection.name} {detection.summary}"
-    names = dict.fromkeys(one.upper() for one in CVE.findall(text))
+    names = list(dict.fromkeys(one.upper() for one in CVE.findall(text)))
     return [
         Draft(
             "vulnerability",
             f"{prefix}vulnerability/{at}",
             [("id", name), ("summary", detection.name)],
         )
-        for at, name in enumerate(list(names)[:20])
+        for at, name in enumerate(names[:MAX_CVES], start=first)
     ]
 
 
@@ -81,8 +85,8 @@ def _detection(told: Told, prefix: str) -> Draft:
     extra = json.loads(detection.extra) if detection.extra else {}
     for relation, pointer in tables().carrier.items():
         value = extra.get(pointer)
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, str):
+        if _is_written(pointer, value):
+            for one in value if isinstance(value, list) else [value]:
                 draft.add(relation, one)
     return draft
 
@@ -96,7 +100,7 @@ def rest(detection: Detection) -> Json:
         other = {
             pointer: value
             for pointer, value in extra.items()
-            if pointer not in known or not _is_written(value)
+            if pointer not in known or not _is_written(pointer, value)
         }
         if other or not extra:
             found["extra"] = other
@@ -116,9 +120,14 @@ def extra_text(first: FoundObject, rest: Json) -> str:
     return canonical(extra) if extra or other == {} else ""
 
 
-def _is_written(value: object) -> bool:
-    several = value if isinstance(value, list) else [value]
-    return bool(several) and all(isinstance(one, str) and one for one in several)
+def _is_written(pointer: str, value: object) -> bool:
+    if pointer != _EXTENSION_TYPES:
+        return isinstance(value, str) and bool(value)
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(one, str) and one for one in value)
+    )
 
 
 def _restrictions(restrictions: Mapping[str, bool] | None) -> list[str]:

@@ -31,6 +31,8 @@ from eme_connector.formats.misp_event.objects import (
     split_home,
 )
 from eme_connector.formats.misp_event.objects import render as render_object
+from eme_connector.formats.misp_event.others import Foreign, kept_home, within
+from eme_connector.formats.misp_event.places import MAX_DEPTH, MAX_FILE
 
 MAX_INFO = 500
 _LEVELS = {Band.LOW: "3", Band.MEDIUM: "2", Band.HIGH: "1", Band.CRITICAL: "1"}
@@ -61,15 +63,23 @@ def event_uuid(threat_id: str) -> str:
     return str(uuid5(UUID(threat_id), "misp-event"))
 
 
-def render(threat: Threat, how: Rendering, raw: bytes | None = None) -> Json:
+def render(
+    threat: Threat, how: Rendering, raw: bytes | None = None, others: Foreign | None = None
+) -> Json:
     """Return *threat* as an event in MISP's core format, without its distribution.
 
-    *raw* are the bytes that were received; they stay at home.
+    *raw* are the bytes that were received; they stay at home. *others* is what stood in the same
+    bundle beside its detections (`others.beside`): what names an asset or is marked more strictly
+    than the threat stays at home too.
     """
     namespace = UUID(threat.id)
     told = _told(threat, how)
     rests = Rests(detection.rest(told.detection), detection.rest(threat.detection))
     objects = render_objects(_drafts(told, how), _drafts(threat, how), namespace, rests)
+    beside = within(others or Foreign(), threat.tlp)
+    if not how.share_assets:
+        beside = kept_home(beside, [threat.detection])
+    attributes = [raw_attachment(raw, namespace)] if raw is not None else []
     return {
         "uuid": event_uuid(threat.id),
         "info": info(told.detection.name),
@@ -77,9 +87,9 @@ def render(threat: Threat, how: Rendering, raw: bytes | None = None) -> Json:
         "timestamp": str(threat.updated_at // 1_000_000),
         "threat_level_id": _LEVELS[threat.rank.band],
         "analysis": _analysis(threat),
-        "Tag": tags.of_threat(told),
-        "Attribute": [raw_attachment(raw, namespace)] if raw is not None else [],
-        "Object": objects,
+        "Tag": tags.of_threat(told, beside.tags),
+        "Attribute": [*attributes, *beside.attributes],
+        "Object": [*objects, *beside.objects],
         "EventReport": _reports(threat, told, how),
     }
 
@@ -135,7 +145,8 @@ def exact(found: Mapping[str, FoundObject]) -> tuple[dict[str, FoundObject], Jso
     """Return (the objects with the values that MISP could not hold, the rest beside them)."""
     kept = found.get(REST)
     try:
-        rest = strict_json.loads(kept.files.get("rest", b"{}")) if kept else {}
+        content = kept.files.get("rest", b"{}") if kept else b"{}"
+        rest = strict_json.loads(content, max_bytes=MAX_FILE, max_depth=MAX_DEPTH)
     except EmeError:
         rest = {}
     rest = rest if isinstance(rest, dict) else {}

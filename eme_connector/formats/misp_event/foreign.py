@@ -10,44 +10,52 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from eme_connector.formats.misp_event.bundle import Foreign
-from eme_connector.formats.misp_event.objects import INHERIT, Json
+from eme_connector.formats.misp_event.objects import INHERIT, MAX_TEXT, Json, escape
+from eme_connector.formats.misp_event.others import Convert, Foreign, Numbered, strings
 
 MAX_BYTES = 4_194_304
 """misp-stix takes about four seconds a megabyte at its worst."""
 _TYPE = re.compile(r"(?:Unable to load|Unknown) STIX object type: (\S+)")
 _OBJECT = re.compile(r"Unreadable STIX object with id (\S+):")
 _IDS = ("uuid", "object_uuid", "referenced_uuid")
-Numbered = list[tuple[int, Json]]
 
 
-def converter(namespace: UUID) -> Callable[[Numbered], Foreign]:
+def converter(namespace: UUID, max_bytes: int = MAX_BYTES) -> Convert:
     """Return a function that converts numbered STIX objects under ids of *namespace*.
 
     MISP drops an attribute whose uuid another event has, so no STIX id is taken over.
     """
 
     def convert(objects: Numbered) -> Foreign:
-        if sum(len(json.dumps(one)) for _, one in objects) > MAX_BYTES:
-            why = f"more than {MAX_BYTES} bytes of other STIX objects"
+        if sum(len(json.dumps(one)) for _, one in objects) > max_bytes:
+            why = f"more than {max_bytes} bytes of other STIX objects"
             return Foreign(refused=dict.fromkeys((at for at, _ in objects), why))
-        return _renamed(_converted(objects), namespace)
+        return _fit_for_misp(_converted(objects), namespace)
 
     return convert
 
 
 def _converted(objects: Numbered) -> Foreign:
+    """Convert together what goes together, without each object that stops misp-stix by itself."""
     try:
         return _by_misp_stix(objects)
     except Exception as exc:
         if len(objects) == 1:
             return Foreign(refused={objects[0][0]: f"misp-stix stops at it: {type(exc).__name__}"})
-        middle = len(objects) // 2
-        return _joined(_converted(objects[:middle]), _converted(objects[middle:]))
+    middle = len(objects) // 2
+    halves = _joined(_converted(objects[:middle]), _converted(objects[middle:]))
+    rest = [one for one in objects if one[0] not in halves.refused]
+    if len(rest) in (0, len(objects)):
+        return halves
+    try:
+        whole = _by_misp_stix(rest)
+    except Exception:
+        return halves
+    return Foreign(whole.attributes, whole.objects, whole.tags, halves.refused | whole.refused)
 
 
 def _by_misp_stix(objects: Numbered) -> Foreign:
@@ -73,7 +81,7 @@ def _by_misp_stix(objects: Numbered) -> Foreign:
 
 def _unread(
     objects: Numbered, invalid: Iterable[str], messages: list[str]
-) -> Iterable[tuple[int, str]]:
+) -> Iterator[tuple[int, str]]:
     types = {found[1] for text in messages if (found := _TYPE.match(text))}
     ids = {*invalid, *(found[1] for text in messages if (found := _OBJECT.match(text)))}
     for at, one in objects:
@@ -93,16 +101,37 @@ def _joined(one: Foreign, other: Foreign) -> Foreign:
     )
 
 
-def _renamed(found: Foreign, namespace: UUID) -> Foreign:
-    def rename(value: Any) -> Any:
-        if isinstance(value, list):
-            return [rename(one) for one in value]
-        if isinstance(value, dict):
-            return {
-                key: str(uuid5(namespace, one)) if key in _IDS else rename(one)
-                for key, one in value.items()
-            }
-        return value
+def _fit_for_misp(found: Foreign, namespace: UUID) -> Foreign:
+    """Return what MISP will store as it is: ids of our own, no four bytes, nothing too long."""
+    attributes = strings(_renamed(found.attributes, namespace), escape)
+    objects = strings(_renamed(found.objects, namespace), escape)
+    return Foreign(
+        [{**one, "distribution": INHERIT} for one in _fitting(attributes)],
+        [
+            {**one, "distribution": INHERIT, "Attribute": _fitting(one["Attribute"])}
+            for one in objects
+        ],
+        [escape(name) for name in found.tags],
+        found.refused,
+    )
 
-    objects = [{**one, "distribution": INHERIT} for one in rename(found.objects)]
-    return Foreign(rename(found.attributes), objects, found.tags, found.refused)
+
+def _fitting(attributes: list[Json]) -> list[Json]:
+    """Return the attributes whose value is not too long, with it as the text that MISP stores."""
+    written = [one | {"value": _text(one["value"])} for one in attributes]
+    return [one for one in written if one["value"] and len(one["value"].encode()) <= MAX_TEXT]
+
+
+def _text(value: object) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value).strip()
+
+
+def _renamed(value: Any, namespace: UUID) -> Any:
+    if isinstance(value, list):
+        return [_renamed(one, namespace) for one in value]
+    if isinstance(value, dict):
+        return {
+            key: str(uuid5(namespace, one)) if key in _IDS else _renamed(one, namespace)
+            for key, one in value.items()
+        }
+    return value

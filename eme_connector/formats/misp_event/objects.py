@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -162,9 +163,17 @@ def _attribute(template: ObjectTemplate, relation: str, value: str, home: bool) 
         "category": kind.category,
         "value": value,
         "to_ids": False,
-        "disable_correlation": home or not kind.correlates,
+        "disable_correlation": home or not kind.correlates or _is_internal(kind.type, value),
         "distribution": OWN_ORGANISATION if home else INHERIT,
     }
+
+
+def _is_internal(kind: str, value: str) -> bool:
+    """Say whether it is an address that many networks have: its matches would mean nothing."""
+    try:
+        return kind.startswith("ip-") and not ipaddress.ip_address(value).is_global
+    except ValueError:
+        return True
 
 
 def _safe(value: str) -> str:

@@ -14,8 +14,11 @@ _TLP = {f"tlp:{tlp.value}": tlp for tlp in Tlp} | {"tlp:white": Tlp.CLEAR}
 _ORDER = list(Tlp)
 
 
-def of_threat(threat: Threat) -> list[Json]:
-    """Return the tags of *threat*: marking, state, risk, response, incident class, techniques."""
+def of_threat(threat: Threat, others: Iterable[str] = ()) -> list[Json]:
+    """Return the tags of *threat*: marking, state, risk, response, incident class, techniques.
+
+    *others* come last; markings among them are left out.
+    """
     table = tables().tags
     approved = [step.action for step in threat.detection.steps if step.id in threat.decision.steps]
     actions = [table["action"][one] for one in approved if one] or [table["detected"]]
@@ -26,6 +29,7 @@ def of_threat(threat: Threat) -> list[Json]:
         table["risk"][threat.rank.band],
         *actions,
         *of_detection(threat.detection),
+        *(name for name in others if name.lower() not in _TLP),
     ]
     return [{"name": name} for name in dict.fromkeys(names)]
 
@@ -44,6 +48,14 @@ def clusters(*texts: str) -> list[str]:
     known = tables().clusters
     ids = (technique for text in texts for technique in _TECHNIQUE.findall(text))
     return [known[one][0] for one in dict.fromkeys(ids) if one in known]
+
+
+def strictest(names: Iterable[str]) -> list[str]:
+    """Return *names* once each, with the strictest TLP first and no other TLP."""
+    several = list(names)
+    others = [name for name in dict.fromkeys(several) if name.lower() not in _TLP]
+    marking = tlp_of({"name": name} for name in several)
+    return [f"tlp:{marking}", *others] if marking else others
 
 
 def tlp_of(tags: Iterable[object]) -> Tlp | None:
