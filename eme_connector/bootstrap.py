@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eme_connector import config as configuration
 from eme_connector.domain.sharing import Organisation, Topology
-from eme_connector.ports import Channel, Clock, Signer, Store
+from eme_connector.ports import Cerebrate, Channel, Clock, Signer, Store
 from eme_connector.usecases.schedule import Job, Schedule
 from eme_connector.usecases.topology import Registers
 
@@ -47,6 +47,12 @@ class Eme:
         from eme_connector.adapters.channels import build_channels
 
         return build_channels(self.config, self.store, self.signer, self.clock)
+
+    def cerebrates(self) -> Mapping[str, Cerebrate]:
+        """Return our Cerebrate and those upstream of it, by name; none where none is configured."""
+        from eme_connector.adapters.cerebrate.open import open_directories
+
+        return open_directories(self.config)
 
     def jobs(self) -> tuple[Job, ...]:
         """Return the work that repeats, as the configuration asks for it."""

@@ -6,7 +6,18 @@ import base64
 import binascii
 import hashlib
 import re
+from dataclasses import dataclass
 from functools import lru_cache
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who a certificate says holds its key, and from when to when (seconds since 1970)."""
+
+    name: str
+    not_before: float
+    not_after: float
+
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----\s*")
 
@@ -44,6 +55,33 @@ def is_for_signing(certificate: str) -> bool:
         return isinstance(found.public_key(), Ed25519PublicKey)
     except ValueError:
         return False
+
+
+@lru_cache(maxsize=1024)
+def holder(certificate: str) -> Holder | None:
+    """Return whom a self-signed Ed25519 *certificate* names as its holder.
+
+    None for any other certificate, and for one whose signature of itself does not hold: whoever
+    shows a stranger's certificate as their own cannot make one that names them.
+    """
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        found = x509.load_pem_x509_certificate(certificate.encode("ascii"))
+        key = found.public_key()
+        if not isinstance(key, Ed25519PublicKey):
+            return None
+        key.verify(found.signature, found.tbs_certificate_bytes)
+        names = found.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    except (ValueError, InvalidSignature):
+        return None
+    return Holder(
+        str(names[0].value).lower() if len(names) == 1 else "",
+        found.not_valid_before_utc.timestamp(),
+        found.not_valid_after_utc.timestamp(),
+    )
 
 
 def same_fingerprint(typed: str, wanted: str) -> bool:

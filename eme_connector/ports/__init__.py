@@ -23,6 +23,7 @@ from eme_connector.domain.delivery import (
 from eme_connector.domain.listing import Aggregate, Change, ListQuery, Page
 from eme_connector.domain.policy import Setting
 from eme_connector.domain.threat import Threat
+from eme_connector.ports.directory import Cerebrate as Cerebrate
 from eme_connector.ports.directory import Directory as Directory
 from eme_connector.ports.directory import DirectoryReads, DirectoryWrites
 from eme_connector.ports.directory import KeyStore as KeyStore

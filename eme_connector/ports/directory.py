@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, Protocol
 
+from eme_connector.domain.cerebrate import Access, Brood
 from eme_connector.domain.directory import (
     EncryptionKey,
     Entry,
@@ -26,7 +27,11 @@ class Directory(Protocol):
 
     name: str
     kind: Literal["cerebrate", "misp"]
-    calls: int
+
+    @property
+    def calls(self) -> int:
+        """How many requests were made so far."""
+        ...
 
     def fetch(self) -> Snapshot:
         """Return everything it lets us see, read anew; never a part of it."""
@@ -69,6 +74,18 @@ class KeyStore(Protocol):
 
         One with the same text that is there already is left as it is, revoked or not.
         """
+        ...
+
+
+class Cerebrate(Directory, KeyStore, Protocol):
+    """A Cerebrate, which says what our key may see; raises as a Directory does."""
+
+    def access(self) -> Access:
+        """Return whose key we have; raise where it sees its own organisation only."""
+        ...
+
+    def broods(self) -> tuple[Brood, ...]:
+        """Return the Cerebrates that this one knows; needs a community administrator's key."""
         ...
 
 

@@ -1,6 +1,7 @@
 """Take in what a peer says about its threats (C2).
 
-1. The key is that of a peer whose fingerprint a person here has typed, and is not revoked.
+1. The key is that of a peer whose fingerprint a person here has typed, or stands in Cerebrate's
+   key store where the configuration trusts that; and it is revoked neither here nor there.
 2. The signature holds, and was made within 15 minutes of our clock.
 3. The peer speaks for the organisation whose threat it is.
 4. The recipient is an organisation of this sidecar.
@@ -25,6 +26,7 @@ from eme_connector.errors import Conflict, NotAllowed, NotAuthenticated, TooLarg
 from eme_connector.formats import eme_message
 from eme_connector.formats.eme_message import Message, StoredReceipt
 from eme_connector.ports import Transaction, Verified
+from eme_connector.usecases import keyring
 from eme_connector.usecases.system import System, is_served, micros
 
 SKEW_S = 15 * 60
@@ -66,7 +68,7 @@ def receive_message(jws: str, *, system: System) -> str:
 
 
 def _find_peer(jws: str, system: System) -> Peer:
-    peer = system.store.find_peer(system.signer.key_id(jws))
+    peer = keyring.find_peer(system.signer.key_id(jws), system)
     if peer is None or peer.revoked_at is not None:
         raise NotAuthenticated("the signing key is not that of a peer")
     return peer

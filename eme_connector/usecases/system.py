@@ -7,7 +7,7 @@ from typing import Protocol
 
 from eme_connector.config import Config
 from eme_connector.domain.sharing import Organisation, Topology
-from eme_connector.ports import Channel, Clock, Signer, Store
+from eme_connector.ports import Cerebrate, Channel, Clock, Signer, Store
 
 
 class System(Protocol):
@@ -41,6 +41,10 @@ class System(Protocol):
     @property
     def organisation(self) -> Organisation:
         """The organisation that runs this sidecar."""
+        ...
+
+    def cerebrates(self) -> Mapping[str, Cerebrate]:
+        """Return our Cerebrate and those upstream of it, by name; none where none is configured."""
         ...
 
     def channels(self) -> Mapping[str, Channel]:

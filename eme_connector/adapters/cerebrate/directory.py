@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping, Sized
 from typing import Literal
 
 from eme_connector.adapters.cerebrate.client import CerebrateClient
-from eme_connector.adapters.cerebrate.shapes import Access, plain
+from eme_connector.adapters.cerebrate.shapes import plain
+from eme_connector.domain.cerebrate import Access, Brood
 from eme_connector.domain.directory import (
     EncryptionKey,
     RemoteGroup,
@@ -129,6 +130,10 @@ class CerebrateDirectory:
                 return known
         wanted = EncryptionKey(key.uuid, key.kind, key.owner, text)
         return self.client.add_key(wanted, self._organisation(key.owner))
+
+    def broods(self) -> tuple[Brood, ...]:
+        """Return the Cerebrates that this one knows; needs a community administrator's key."""
+        return self.client.broods()
 
     def close(self) -> None:
         """Close the connections that are kept."""

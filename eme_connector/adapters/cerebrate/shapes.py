@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from eme_connector.domain.cerebrate import Access, Brood, Reach
 from eme_connector.domain.directory import (
     EncryptionKey,
     Individual,
@@ -15,37 +16,6 @@ from eme_connector.domain.directory import (
 from eme_connector.errors import DeliveryError
 
 Json = dict[str, Any]
-Reach = Literal["mirror", "reader", "own"]
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Whose key we have, and what it lets us see.
-
-    `reach`: a *mirror* sees every organisation and group, a *reader* every organisation and the
-    groups of its own, *own* nothing beyond its own organisation. `may_write`: it can make
-    organisations and change every group.
-    """
-
-    version: str
-    user: str
-    organisation: str
-    organisation_name: str
-    role: str
-    reach: Reach
-    may_write: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Brood:
-    """Another Cerebrate that this one knows; `authkey` is in clear there, so it is never shown."""
-
-    name: str
-    url: str
-    organisation: str
-    trusted: bool
-    pull: bool
-    authkey: str
 
 
 @dataclass(frozen=True, slots=True)
