@@ -278,12 +278,16 @@ class CerebrateServer(Section):
 
 
 class Upstream(CerebrateServer):
-    """Another Cerebrate whose organisations and sharing groups ours takes over."""
+    """Another Cerebrate whose organisations and sharing groups are taken over."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", description="Short name.")
     strategy: Literal["new-records", "trusted-upstream"] = Field(
         "new-records",
         description="`trusted-upstream`: what it says counts, also changes and removals.",
+    )
+    into: Literal["cerebrate", "directory"] = Field(
+        "cerebrate",
+        description="Where they go: our Cerebrate, or this sidecar's directory only.",
     )
     every_s: float = Field(900.0, ge=5, description="How often to look.")
     groups: frozenset[Uuid] = Field(
@@ -307,7 +311,7 @@ class Cerebrate(CerebrateServer):
         "the fingerprint of that peer.",
     )
     upstreams: tuple[Upstream, ...] = Field(
-        (), description="Other Cerebrates whose records ours takes over; needs a mirror's key."
+        (), description="Other Cerebrates whose organisations and groups are taken over."
     )
 
     @model_validator(mode="after")

@@ -12,18 +12,23 @@ import pytest
 from tests.cerebrate.contract import CerebrateContract
 from tests.cerebrate.place import Place
 
+PARTS = ("URL", "KEY", "READER_KEY")
+
+
+def real(side: str) -> Place | None:
+    """Return the real Cerebrate called *side*, or None."""
+    found = [os.environ.get(f"EME_TEST_CEREBRATE_{side}_{part}", "") for part in PARTS]
+    return Place(*found) if all(found) else None
+
+
+SIDES = [side for side in ("A", "B") if real(side)]
+if not SIDES:
+    pytest.skip("no real Cerebrate (EME_TEST_CEREBRATE_A_URL …)", allow_module_level=True)
+
 
 class TestReal(CerebrateContract):
-    @pytest.fixture(params=["A", "B"])
+    @pytest.fixture(params=SIDES)
     def place(self, request):
         found = real(request.param)
         yield found
         found.clean()
-
-
-def real(side: str) -> Place:
-    """Return the real Cerebrate called *side*, or skip."""
-    names = [f"EME_TEST_CEREBRATE_{side}_{part}" for part in ("URL", "KEY", "READER_KEY")]
-    if not all(os.environ.get(name) for name in names):
-        pytest.skip(f"no real Cerebrate: set {', '.join(names)}")
-    return Place(*(os.environ[name] for name in names))
