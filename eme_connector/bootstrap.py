@@ -62,6 +62,12 @@ class Eme:
         """Return what does it, not yet started."""
         return Schedule(self.jobs(), self.store, self.clock)
 
+    def introduce(self, url: str, confirmation: str) -> str:
+        """Send the last step of a handshake to the sidecar at *url*; return its signed receipt."""
+        from eme_connector.adapters.peer import introduce
+
+        return introduce(url, confirmation, self.config.egress.private_networks)
+
 
 def build(
     config: configuration.Config,

@@ -101,6 +101,9 @@ class Limits(Section):
     body_bytes: int = Field(1_048_576, ge=1024, description="Largest body, after inflation.")
     steps: int = Field(256, ge=1, le=10_000, description="Most steps of one bundle.")
     logins_per_minute: int = Field(10, ge=1, description="Tries to log in, per address.")
+    handshake_minutes: float = Field(
+        15.0, gt=0, le=1440, description="A handshake with a peer that takes longer ends."
+    )
 
 
 class GroupRule(Section):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from contextlib import closing
 from typing import Literal
 
 from eme_connector.adapters.egress import Gate, Target
@@ -14,6 +16,7 @@ from eme_connector.formats import eme_message
 from eme_connector.ports import Clock, Signer
 
 PATH = "/api/v1/synchronization/eme/threat"
+CONFIRMATION = "/api/v1/peers/handshakes/confirmation"
 MEDIA = "application/jose"
 TIMEOUT_S = 15.0
 WIDTH = 4
@@ -81,6 +84,23 @@ class PeerChannel:
             raise DeliveryError("receipt-of-another", maybe_sent=True)
         detail = {"stored": receipt.stored, "sequence": receipt.sequence}
         return Receipt(receipt.message, detail)
+
+
+def introduce(url: str, confirmation: str, private_networks: Iterable[str]) -> str:
+    """Send the last step of a handshake and return the receipt, whose signature is not checked.
+
+    Raises:
+        DeliveryError
+    """
+    target = Target(url, Gate.of(private_networks), timeout=TIMEOUT_S)
+    headers = {"Content-Type": MEDIA, "Accept": MEDIA, "User-Agent": USER_AGENT}
+    with closing(target):
+        answer = target.call(
+            "POST", path=CONFIRMATION, body=confirmation.encode("ascii"), headers=headers
+        )
+    if not 200 <= answer.status < 300:
+        raise DeliveryError(_reason(answer.status), "the peer did not take our confirmation")
+    return answer.body.decode("ascii", "replace").strip()
 
 
 def _reason(status: int) -> str:

@@ -1,18 +1,29 @@
-"""`eme peers`: other sidecars that we share with."""
+"""`eme peers`: other sidecars that we share with.
+
+Either by a handshake (offer, accept, finalise), mostly carried by Cerebrates, or by peer files.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import IO
 
 import click
 
-from eme_connector.cli.context import Context, json_option, local_admin, show, table
+from eme_connector.cli.context import (
+    Context,
+    find_organisation,
+    json_option,
+    local_admin,
+    show,
+    table,
+)
 
 
 @click.group()
 def peers() -> None:
-    """Other sidecars: exchange peer files, then type the fingerprint heard another way."""
+    """Other sidecars: by a handshake, or by peer files and a fingerprint heard another way."""
 
 
 @peers.command()
@@ -76,3 +87,101 @@ def revoke(context: Context, fingerprint: str, as_json: bool) -> None:
     with context.system() as eme:
         gone = revoke_peer(fingerprint, caller=local_admin(eme), system=eme)
     show({"fingerprint": gone.fingerprint}, as_json, [f"{gone.name} is no peer any more"])
+
+
+@peers.command()
+@click.argument("organisation")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@json_option
+@click.pass_obj
+def offer(context: Context, organisation: str, file: Path | None, as_json: bool) -> None:
+    """Begin a handshake with ORGANISATION (name or uuid) without Cerebrate.
+
+    The offer is for one sidecar and a quarter of an hour; it goes to `eme peers accept` there.
+    """
+    from eme_connector.usecases import enrol
+
+    with context.system() as eme:
+        uuid = find_organisation(eme, organisation)
+        made = enrol.offer(uuid, caller=local_admin(eme), system=eme)
+    _hand_over(made.offer, file)
+    document = {"code": made.code, "organisation": made.organisation, "offer": made.offer}
+    lines = [made.offer] if file is None else [f"{file}: take it to {organisation}"]
+    show(document, as_json, lines)
+
+
+@peers.command()
+@click.argument("offer", type=click.File("r"))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@click.option("--from", "sender", required=True, help="Who sent it to you: name or uuid.")
+@json_option
+@click.pass_obj
+def accept(context: Context, offer: IO[str], file: Path | None, sender: str, as_json: bool) -> None:
+    """Answer the OFFER (a file, or - ) of another sidecar."""
+    from eme_connector.usecases import enrol
+
+    with context.system() as eme:
+        uuid = find_organisation(eme, sender)
+        made = enrol.accept(_text(offer), uuid, caller=local_admin(eme), system=eme)
+    _hand_over(made.answer, file)
+    document = {"code": made.code, "fingerprint": made.fingerprint, "answer": made.answer}
+    lines = [made.answer] if file is None else [f"{file}: take it back to {made.name}"]
+    show(document, as_json, [*lines, f"their fingerprint: {made.fingerprint}"])
+
+
+@peers.command()
+@click.argument("answer", type=click.File("r"))
+@click.option("--from", "sender", required=True, help="Who sent it to you: name or uuid.")
+@json_option
+@click.pass_obj
+def finalise(context: Context, answer: IO[str], sender: str, as_json: bool) -> None:
+    """Take the ANSWER (a file, or - ) to an offer of ours: both sidecars are peers then."""
+    from eme_connector.usecases import enrol
+
+    with context.system() as eme:
+        uuid = find_organisation(eme, sender)
+        made = enrol.finalise(_text(answer), uuid, caller=local_admin(eme), system=eme)
+    document = {"organisation": made.organisation, "url": made.url, "fingerprint": made.fingerprint}
+    show(document, as_json, [f"{made.name} at {made.url} is a peer now"])
+
+
+@peers.command()
+@json_option
+@click.pass_obj
+def handshakes(context: Context, as_json: bool) -> None:
+    """List handshakes and how they stand."""
+    from eme_connector.usecases.enrol import list_handshakes
+    from eme_connector.usecases.system import micros
+
+    with context.system() as eme:
+        at = micros(eme.clock())
+        found = list_handshakes(caller=local_admin(eme), system=eme)
+    rows = [
+        (one.code, one.role, one.organisation, one.name, one.fingerprint, one.state(at))
+        for one in found
+    ]
+    heads = ("code", "role", "organisation", "name", "fingerprint", "state")
+    document = {"handshakes": [dict(zip(heads, row, strict=True)) for row in rows]}
+    show(document, as_json, table(tuple(head.upper() for head in heads), rows))
+
+
+@peers.command()
+@click.argument("code")
+@json_option
+@click.pass_obj
+def cancel(context: Context, code: str, as_json: bool) -> None:
+    """End a handshake that is not finalised."""
+    from eme_connector.usecases import enrol
+
+    with context.system() as eme:
+        gone = enrol.cancel(code, caller=local_admin(eme), system=eme)
+    show({"code": gone.code, "state": str(gone.stage)}, as_json, [f"{gone.code} is cancelled"])
+
+
+def _hand_over(text: str, file: Path | None) -> None:
+    if file is not None:
+        file.write_text(text + "\n", encoding="ascii")
+
+
+def _text(file: IO[str]) -> str:
+    return file.read(65_536).strip()

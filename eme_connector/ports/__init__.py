@@ -20,6 +20,7 @@ from eme_connector.domain.delivery import (
     Receipt,
     State,
 )
+from eme_connector.domain.handshake import Handshake
 from eme_connector.domain.listing import Aggregate, Change, ListQuery, Page
 from eme_connector.domain.policy import Setting
 from eme_connector.domain.threat import Threat
@@ -113,11 +114,13 @@ class DeliveryWrites(Protocol):
 
 
 class AccountWrites(Protocol):
-    """Accounts, tokens, sessions and peers inside a transaction."""
+    """Accounts, tokens, sessions, peers and handshakes inside a transaction."""
 
     def save_account(self, account: Account) -> None: ...
     def save_token(self, token: Token) -> None: ...
     def save_peer(self, peer: Peer) -> None: ...
+    def find_handshake(self, code: str, role: str) -> Handshake | None: ...
+    def save_handshake(self, handshake: Handshake) -> None: ...
 
     def save_session(
         self, session_id: str, data: bytes, expires_at: int, account_id: str | None = None
@@ -183,6 +186,12 @@ class Reads(DirectoryReads, ScheduleReads, Protocol):
     def find_session(self, session_id: str, at: int) -> bytes | None: ...
     def peers(self) -> tuple[Peer, ...]: ...
     def find_peer(self, fingerprint: str) -> Peer | None: ...
+
+    def find_handshake(self, code: str, role: str) -> Handshake | None: ...
+
+    def handshakes(self) -> tuple[Handshake, ...]:
+        """Return every handshake, the newest first; ended ones stay for a month."""
+        ...
 
 
 class Store(Reads, Protocol):

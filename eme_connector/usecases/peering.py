@@ -1,7 +1,11 @@
-"""Make and end peerings with other sidecars: keys by file, trust by a typed fingerprint."""
+"""Make and end peerings with other sidecars: keys by file, trust by a typed fingerprint.
+
+`enrol` is the other way to the same end: a handshake, carried by two Cerebrates.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -48,11 +52,20 @@ def add_peer(file: bytes, typed_fingerprint: str, *, caller: Caller, system: Sys
     peer = _parse(file, caller, at, system)
     if not certificate.same_fingerprint(typed_fingerprint, peer.fingerprint):
         raise InvalidInput([Fault("/certificate", "has another fingerprint than you typed")])
+    return system.store.transact(trust(peer, caller.name, at, system))
+
+
+def trust(peer: Peer, by: str, at: int, system: System) -> Callable[[Transaction], Peer]:
+    """Return the work that makes *peer* a peer and revokes earlier keys of its organisation.
+
+    Raises:
+        Conflict: this very key was revoked here.
+    """
     known = system.store.peers()
     if any(one.fingerprint == peer.fingerprint and one.revoked_at is not None for one in known):
         raise Conflict("this key was revoked here; the peer needs a new one")
-    if any(one.fingerprint == peer.fingerprint for one in known):
-        peer = replace(peer, created_at=_same(known, peer).created_at)
+    same = next((one for one in known if one.fingerprint == peer.fingerprint), peer)
+    kept = replace(peer, created_at=same.created_at)
     earlier = [
         one
         for one in known
@@ -63,12 +76,12 @@ def add_peer(file: bytes, typed_fingerprint: str, *, caller: Caller, system: Sys
 
     def work(tx: Transaction) -> Peer:
         for one in earlier:
-            _revoke(one, at, caller, system, tx)
-        tx.save_peer(peer)
-        tx.record(_record("peer-added", peer, at, caller, system))
-        return peer
+            _revoke(one, at, by, system, tx)
+        tx.save_peer(kept)
+        tx.record(_record("peer-added", kept, at, by, system))
+        return kept
 
-    return system.store.transact(work)
+    return work
 
 
 def revoke_peer(fingerprint: str, *, caller: Caller, system: System) -> Peer:
@@ -92,7 +105,7 @@ def revoke_peer(fingerprint: str, *, caller: Caller, system: System) -> Peer:
     if peer.revoked_at is not None:
         return peer
     found = peer
-    return system.store.transact(lambda tx: _revoke(found, at, caller, system, tx))
+    return system.store.transact(lambda tx: _revoke(found, at, caller.name, system, tx))
 
 
 def list_peers(*, caller: Caller, system: System) -> tuple[Peer, ...]:
@@ -115,7 +128,7 @@ def _parse(file: bytes, caller: Caller, at: int, system: System) -> Peer:
         if not isinstance(document.get(name), str) or not document[name]
     ]
     if not faults:
-        faults = _faults(document, system)
+        faults = check_peer(document, system)
     if faults:
         raise InvalidInput(faults)
     return Peer(
@@ -129,7 +142,8 @@ def _parse(file: bytes, caller: Caller, at: int, system: System) -> Peer:
     )
 
 
-def _faults(document: dict[str, str], system: System) -> list[Fault]:
+def check_peer(document: Mapping[str, str], system: System) -> list[Fault]:
+    """Return what is wrong with a peer's organisation, name, url and certificate."""
     faults = []
     if document["organisation"] not in system.topology.organisations:
         faults.append(Fault("/organisation", "is not among the organisations we know"))
@@ -148,17 +162,13 @@ def _faults(document: dict[str, str], system: System) -> list[Fault]:
     return faults
 
 
-def _same(known: tuple[Peer, ...], peer: Peer) -> Peer:
-    return next(one for one in known if one.fingerprint == peer.fingerprint)
-
-
-def _revoke(peer: Peer, at: int, caller: Caller, system: System, tx: Transaction) -> Peer:
+def _revoke(peer: Peer, at: int, by: str, system: System, tx: Transaction) -> Peer:
     revoked = replace(peer, revoked_at=at)
     tx.save_peer(revoked)
-    tx.record(_record("peer-revoked", revoked, at, caller, system))
+    tx.record(_record("peer-revoked", revoked, at, by, system))
     return revoked
 
 
-def _record(event: str, peer: Peer, at: int, caller: Caller, system: System) -> AuditRecord:
+def _record(event: str, peer: Peer, at: int, by: str, system: System) -> AuditRecord:
     detail: dict[str, object] = {"peer": peer.organisation, "fingerprint": peer.fingerprint}
-    return AuditRecord(event, at, caller.name, system.organisation.uuid, detail=detail)
+    return AuditRecord(event, at, by, system.organisation.uuid, detail=detail)

@@ -51,6 +51,14 @@ class System(Protocol):
         """Return a channel for every target that exists now, by lane."""
         ...
 
+    def introduce(self, url: str, confirmation: str) -> str:
+        """Send the last step of a handshake to the sidecar at *url*; return its signed receipt.
+
+        Raises:
+            DeliveryError
+        """
+        ...
+
 
 def served(system: System) -> frozenset[str]:
     """Return the organisations whose people or machines use this sidecar.

@@ -19,10 +19,12 @@ from eme_connector.web import (
     bodies,
     cert,
     ci,
+    directory,
     documentation,
     observe,
     operation,
     pages,
+    peers,
     policies,
     problems,
     routes,
@@ -36,7 +38,17 @@ CSP = (
     "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'; manifest-src 'self'"
 )
-_APIS = (ci, cert, policies, synchronization, vulnerability_scanning, session, operation)
+_APIS = (
+    ci,
+    cert,
+    policies,
+    synchronization,
+    directory,
+    peers,
+    vulnerability_scanning,
+    session,
+    operation,
+)
 
 
 def create_app(eme: Eme) -> OpenAPI:

@@ -10,14 +10,16 @@ from eme_connector.errors import EmeError
 from tests.doubles.orchestrator import Server
 
 PATH = "/api/v1/synchronization/eme/threat"
+CONFIRMATION = "/api/v1/peers/handshakes/confirmation"
 
 
 class PeerServer:
     """`receive` is the receiving side's use case; `behave()` spoils the next answers."""
 
-    def __init__(self, receive: Callable[[str], str]) -> None:
+    def __init__(self, receive: Callable[[str], str], path: str = PATH) -> None:
         self.messages: list[tuple[str, str]] = []
         self.receive = receive
+        self.path = path
         self._behaviour: deque[str] = deque()
         self._server = Server(_handler(self))
 
@@ -62,7 +64,7 @@ def _handler(double: PeerServer) -> type[BaseHTTPRequestHandler]:
 
         def _take(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            if self.path != PATH or self.headers["Content-Type"] != "application/jose":
+            if self.path != double.path or self.headers["Content-Type"] != "application/jose":
                 status, text = 404, ""
             else:
                 status, text = double.answer(self.command, body)

@@ -86,6 +86,7 @@ def tree(data_dir: str, **sections: Any) -> dict[str, Any]:
         "sharing_groups": [{"uuid": GROUP, "name": "Transport", "members": [CI, CERT]}],
         "orchestrators": [{"name": "demo", "url": "http://127.0.0.1:9/x", "secret": SECRET}],
         "limits": {"logins_per_minute": 1000},
+        "egress": {"private_networks": ["127.0.0.0/8"]},
         "log": {"level": "warning"},
     } | sections
 

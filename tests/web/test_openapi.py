@@ -29,6 +29,7 @@ from eme_connector.web.app import document
 from eme_connector.web.routes import OPERATIONS
 from tests.build import CI, GROUP, OTHER_CI, threat
 from tests.bundles import bundle, carrier
+from tests.web.other import Other
 from tests.web.test_rights import _mark_sent, as_right_caller
 
 FIGURE_14 = {
@@ -141,12 +142,15 @@ def test_every_2xx_fits_its_schema(site, tmp_path, endpoint):
 
 def _right_answer(site, tmp_path, endpoint):
     found = OPERATIONS[endpoint]
+    if endpoint == "peers.confirm":
+        headers = {"Content-Type": "application/jose"}
+        return site.client().post(found.path, data=Other(site).confirmation(), headers=headers)
     if found.right == "signed":
         return _message(site, tmp_path, found.method)
     if found.path.endswith("/session"):
         return _session(site, found.method)
     threat_id = site.ingest(bundle(carrier())).json["threats"][0]["id"]
-    site.at = {"threat_id": threat_id, "id": default_id(CI), "delivery_id": "1"}
+    site.at = {"threat_id": threat_id, "id": default_id(CI), "delivery_id": "1", "uuid": CI}
     site.dispatched = lambda one: _dispatched(site, one)
     return as_right_caller(site, endpoint)
 

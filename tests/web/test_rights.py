@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import replace
 from uuid import uuid4
@@ -12,15 +13,18 @@ import pytest
 from eme_connector.adapters.keys import load_signer
 from eme_connector.domain.accounts import Peer
 from eme_connector.domain.delivery import State
+from eme_connector.domain.directory import RemoteGroup
 from eme_connector.domain.rights import PEOPLE_ONLY, Right
 from eme_connector.domain.sharing import SharingGroup
 from eme_connector.formats import eme_message, standard_webhooks
 from eme_connector.ports import Owed
+from eme_connector.usecases import enrol
 from eme_connector.usecases.policies import default_id
 from eme_connector.web.routes import OPERATIONS
-from tests.build import CI, GROUP, OTHER_CI, threat
+from tests.build import CERT, CI, GROUP, OTHER_CI, threat
 from tests.bundles import bundle, carrier
 from tests.web.conftest import SECRET
+from tests.web.other import Other, cerebrate
 
 EVENT = {"id": "e-1", "name": "SSH brute force"}
 PUBLIC_PAGES = {
@@ -53,6 +57,18 @@ def _result(site, at):
     return {"data": body, "headers": JSON | standard_webhooks.headers(keys, "m", time.time(), body)}
 
 
+def _told_group(site, at):
+    """A group that the token of the test (the source `test`) has told of."""
+    group = RemoteGroup(at["uuid"], "G", CI)
+    site.eme.store.transact(lambda tx: tx.save_entry("test", group, 1))
+    return {}
+
+
+def _open_handshake(site, at):
+    at["code"] = enrol.offer(CERT, caller=cerebrate(CI), system=site.eme).code
+    return {}
+
+
 BODIES = {
     "ci_threats_create": lambda site, at: {"json": bundle(carrier(iris_id=str(uuid4())))},
     "ci_threats_event_create": lambda site, at: {"json": EVENT},
@@ -63,6 +79,20 @@ BODIES = {
     "ci_threats_resolve": lambda site, at: {"json": {"reason": "done"}},
     "ci_policy_settings_update": _setting,
     "ci_policy_settings_partial_update": _setting,
+    "organisations_update": lambda site, at: {"json": {"name": "CI-1"}},
+    "organisations_partial_update": lambda site, at: {
+        "json": {"organisations": [{"uuid": CI, "name": "CI-1"}]}
+    },
+    "sharing_groups_update": lambda site, at: {"json": {"name": "G", "owner": CI, "members": []}},
+    "sharing_groups_withdraw": _told_group,
+    "peers_handshakes_create": lambda site, at: {"json": {"organisation": CERT}},
+    "peers_handshakes_accept": lambda site, at: {
+        "json": {"organisation": CERT, "offer": Other(site).offer()}
+    },
+    "peers_handshakes_finalise": lambda site, at: {
+        "json": {"organisation": CERT, "answer": Other(site).answer()}
+    },
+    "peers_handshakes_cancel": _open_handshake,
     "ci_stop_update": lambda site, at: {"json": {"stopped": True, "reason": "test"}},
     "vulnerability-scanning_create": lambda site, at: {"json": {"ip": "10.0.0.7"}},
 }  # fmt: skip
@@ -77,7 +107,7 @@ def stage(site):
     """A site with one threat of CI-1 that waits, and a delivery that was given up."""
     answer = site.ingest(bundle())
     threat_id = answer.json["threats"][0]["id"]
-    at = {"threat_id": threat_id, "id": default_id(CI), "delivery_id": "0"}
+    at = {"threat_id": threat_id, "id": default_id(CI), "delivery_id": "0", "uuid": CI}
 
     def dispatched(_):
         found = site.eme.store.find_visible_threat(threat_id, CI)
@@ -108,7 +138,7 @@ def call(site, endpoint, client=None, extra=None, **body):
     found = OPERATIONS[endpoint]
     path = found.path
     for name, value in site.at.items():
-        path = path.replace(f"<uuid:{name}>", value).replace(f"<int:{name}>", value)
+        path = re.sub(f"<(uuid|int|string):{name}>", value, path)
     headers = body.pop("headers", {}) | (extra or {})
     return (client or site.client()).open(path, method=found.method, headers=headers, **body)
 
@@ -147,7 +177,7 @@ def test_the_right_caller_gets_through(stage, endpoint):
     answer = as_right_caller(stage, endpoint)
 
     expected = 404 if OPERATIONS[endpoint].id == "vulnerability-scanning_create" else 200
-    assert answer.status_code in (expected, 201 if expected == 200 else expected), answer.data
+    assert answer.status_code in ((200, 201, 204) if expected == 200 else (404,)), answer.data
 
 
 @pytest.mark.parametrize("endpoint", GUARDED)
@@ -216,7 +246,7 @@ def test_a_message_needs_the_key_of_a_peer(stage, endpoint):
     assert call(stage, endpoint, extra=stage.token(Right.SYNC), **how).status_code == 401
 
 
-@pytest.mark.parametrize("endpoint", sorted(SIGNED))
+@pytest.mark.parametrize("endpoint", sorted(SIGNED - {"peers.confirm"}))
 def test_a_peer_gets_through(make_site, tmp_path, endpoint):
     here = make_site()
     peer = load_signer(tmp_path / "peer", OTHER_CI)

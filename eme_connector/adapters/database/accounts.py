@@ -17,10 +17,11 @@ from eme_connector.adapters.database.statements import (
 )
 from eme_connector.domain.accounts import Account, Peer, Token
 from eme_connector.domain.audit import AuditRecord
+from eme_connector.domain.handshake import Handshake, Stage
 from eme_connector.domain.rights import Right
 
 KEPT_ENDED = 30 * 86_400_000_000
-"""µs after which a session that has ended is swept away by the next one that is saved."""
+"""µs after which a session or a handshake that has ended is swept away by the next one."""
 _P = bindparam
 _AUDIT = Statement(
     t.audit.insert()
@@ -33,6 +34,12 @@ _OLD_SESSIONS = Statement(delete(t.session).where(t.session.c.expires_at < _P("a
 _MESSAGE = Statement(
     select(t.message.c.id).where(t.message.c.sender == _P("sender"), t.message.c.id == _P("id"))
 )
+_HANDSHAKE = Statement(
+    select(t.handshake)
+    .where(t.handshake.c.code == _P("code"), t.handshake.c.role == _P("role"))
+    .with_for_update()
+)
+_OLD_HANDSHAKES = Statement(delete(t.handshake).where(t.handshake.c.expires_at < _P("at")))
 
 
 class AccountRows:
@@ -68,6 +75,15 @@ class AccountRows:
 
     def save_peer(self, peer: Peer) -> None:
         self._db.run(put_into(t.peer), _row(peer, t.peer))
+
+    def find_handshake(self, code: str, role: str) -> Handshake | None:
+        row = self._db.one(_HANDSHAKE, {"code": code, "role": role})
+        names = [column.name for column in t.handshake.columns]
+        return handshake_of(dict(zip(names, row, strict=True))) if row else None
+
+    def save_handshake(self, handshake: Handshake) -> None:
+        self._db.run(put_into(t.handshake), _row(handshake, t.handshake))
+        self._db.run(_OLD_HANDSHAKES, {"at": handshake.created_at - KEPT_ENDED})
 
     def save_session(
         self, session_id: str, data: bytes, expires_at: int, account_id: str | None = None
@@ -106,6 +122,11 @@ def token_of(row: dict[str, Any]) -> Token:
     """Return the token in *row*."""
     rights = frozenset(Right(word) for word in json.loads(row["rights"]))
     return Token(**(row | {"rights": rights}))
+
+
+def handshake_of(row: dict[str, Any]) -> Handshake:
+    """Return the handshake in *row*."""
+    return Handshake(**(row | {"stage": Stage(row["stage"])}))
 
 
 def _row(thing: object, table: Any) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from eme_connector.ports import Transaction
 
 T = TypeVar("T")
 Listener = Callable[[frozenset[str]], None]
-VERSION = "0003"
+VERSION = "0004"
 ATTEMPTS = 4
 _RETRY = {"40001", "40P01", "23505"}  # serialization failure, deadlock, a race for one identity
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from eme_connector.adapters.database import charts, keywords, lists
 from eme_connector.adapters.database import tables as t
-from eme_connector.adapters.database.accounts import account_of, token_of
+from eme_connector.adapters.database.accounts import account_of, handshake_of, token_of
 from eme_connector.adapters.database.deliveries import COLUMNS, IS_OPEN, delivery_of
 from eme_connector.adapters.database.directory import entry_of
 from eme_connector.adapters.database.schedule import turn_of
@@ -21,6 +21,7 @@ from eme_connector.domain.accounts import Account, Peer, Token
 from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import Delivery, State
 from eme_connector.domain.directory import EncryptionKey, Entry, Snapshot, settle, snapshot
+from eme_connector.domain.handshake import Handshake
 from eme_connector.domain.listing import Aggregate, Change, ListQuery, Page
 from eme_connector.domain.policy import Setting
 from eme_connector.domain.schedule import Turn
@@ -177,6 +178,15 @@ class DatabaseReads:
 
     def turns(self) -> tuple[Turn, ...]:
         return tuple(turn_of(row._asdict()) for row in self._all(select(t.turn).order_by("job")))
+
+    def find_handshake(self, code: str, role: str) -> Handshake | None:
+        where = and_(t.handshake.c.code == code, t.handshake.c.role == role)
+        row = self._one(select(t.handshake).where(where))
+        return handshake_of(row._asdict()) if row else None
+
+    def handshakes(self) -> tuple[Handshake, ...]:
+        rows = self._all(select(t.handshake).order_by(t.handshake.c.created_at.desc()))
+        return tuple(handshake_of(row._asdict()) for row in rows)
 
     def directory(self) -> Snapshot:
         return snapshot(self.directory_entries())

@@ -251,3 +251,20 @@ turn = Table(
     Column("reason", Text, nullable=False),
     Column("detail", Text, nullable=False),
 )
+handshake = Table(
+    "handshake",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("role", Text, primary_key=True),  # ours or theirs: who offered
+    Column("organisation", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("offer", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("certificate", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+)
