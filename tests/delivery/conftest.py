@@ -6,6 +6,7 @@ import pytest
 
 from eme_connector.usecases import peering, share
 from tests.build import CERT, CI, person
+from tests.delivery.two import Two
 from tests.delivery.world import Sidecar, orchestrator
 from tests.doubles.orchestrator import Orchestrator
 from tests.doubles.peer import PeerServer
@@ -112,3 +113,11 @@ def strangers(make):
 def pair(strangers):
     strangers.peer()
     return strangers
+
+
+@pytest.fixture
+def two(make):
+    """Two sidecars that are about to become peers."""
+    found = Two(make)
+    yield found
+    found.server.close()
