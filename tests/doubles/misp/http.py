@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import re
+import secrets
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.doubles.misp.answers import INTERNAL, Answer, Refused
 from tests.doubles.misp.routes import Call, dispatch, find
+from tests.doubles.misp.rows import User
 
 if TYPE_CHECKING:
     from tests.doubles.misp.instance import Misp
@@ -135,7 +137,7 @@ def answer_to(misp: Misp, method: str, path: str, headers: dict[str, str], raw: 
     """Return the answer to one request, refusals included."""
     plain = path.partition("?")[0]
     try:
-        user, read_only = _authenticate(misp, headers.get("authorization", ""))
+        user, read_only, cookie = _authenticate(misp, headers)
         name, _, _ = find(plain)
         json_wanted = "json" in headers.get("accept", "") or plain.endswith(".json")
         if not json_wanted and method != "POST":
@@ -143,20 +145,33 @@ def answer_to(misp: Misp, method: str, path: str, headers: dict[str, str], raw: 
         call = Call(misp, user, method, plain, headers, raw=raw, read_only=read_only)
         call.body = _read(raw, headers)
         misp.note(method, plain, user)
-        return dispatch(call)
+        answer = dispatch(call)
+        answer.headers = cookie | answer.headers
+        return answer
     except Refused as exc:
         return Answer(exc.body(plain), exc.status, exc.headers)
 
 
-def _authenticate(misp: Misp, key: str) -> tuple[Any, bool]:
-    state = misp.state
+def _authenticate(misp: Misp, headers: dict[str, str]) -> tuple[User, bool, dict[str, str]]:
+    """Return the user, whether the key only reads, and a cookie to keep the session by."""
+    state, key = misp.state, headers.get("authorization", "")
+    kept = bool(state.settings.get("Security.authkey_keep_session"))
     with state.lock:
+        session = re.search(r"MISP-session=(\w+)", headers.get("cookie", "")) if kept else None
+        if session and session[1] in state.sessions:
+            # the key that comes along is not even looked at
+            return *state.sessions[session[1]], {}
         found = state.keys.by(text=key) if re.fullmatch(r"[A-Za-z0-9]{40}", key) else None
         if found is None or (found.expiration and found.expiration < state.clock.now()):
             raise Refused(403, NOT_AUTHENTICATED)
         if found.allowed_ips and "127.0.0.1" not in found.allowed_ips:
             raise Refused(403, NOT_FROM_HERE)
-        return found.user, found.read_only
+        cookie = {}
+        if kept:
+            token = secrets.token_hex(16)
+            state.sessions[token] = (found.user, found.read_only)
+            cookie["Set-Cookie"] = f"MISP-session={token}; path=/; HttpOnly"
+        return found.user, found.read_only, cookie
 
 
 def _read(raw: bytes, headers: dict[str, str]) -> Any:

@@ -15,7 +15,7 @@ from tests.doubles.misp.protection import forget_key
 from tests.doubles.misp.roles import BY_WORD
 from tests.doubles.misp.rows import Event, Job, Json, Key, Organisation, Server, User
 from tests.doubles.misp.state import State
-from tests.doubles.misp.system import blocked_by
+from tests.doubles.misp.system import stopped, went_on
 
 SYNC_FLAGS = (
     "push",
@@ -149,11 +149,14 @@ class Misp:
             why = self.gate(document)
         except Exception as exc:
             # misp-modules is down: MISP goes on all the same
-            self.state.log(user, "Workflow", 1, "execute_workflow", "EME gate", change=repr(exc))
+            self._log_workflow(user, went_on(str(exc)))
             return ""
         if why:
-            blocked_by(self, why)
+            self._log_workflow(user, stopped(why))
         return why
+
+    def _log_workflow(self, user: User, title: str) -> None:
+        self.state.log(user, "Workflow", 1, "execute_workflow", title)
 
     def new_uuid(self) -> str:
         return str(uuid4())

@@ -62,6 +62,7 @@ class State:
         self.reports: Table[Report] = Table()
         self.jobs: Table[Job] = Table()
         self.notes: dict[str, list[Json]] = defaultdict(list)
+        self.sessions: dict[str, tuple[User, bool]] = {}
         self.blocklist: list[Json] = []
         self.warninglists: list[Json] = []
         self.logs: list[Json] = []

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tests.doubles.misp.answers import Answer, Refused, saved
 from tests.doubles.misp.routes import Call, route
 from tests.doubles.misp.rows import Json
 
-if TYPE_CHECKING:
-    from tests.doubles.misp.instance import Misp
-
 CLI_ONLY = {"Security.rest_client_enable_arbitrary_urls"}
+RETURNED = "returned the following error: "
 LOG_FILTERS = ("model", "action", "model_id", "email", "title")
 TRIGGERS = (("event-publish", True), ("event-before-save", True), ("event-after-save", False))
 
@@ -109,8 +105,12 @@ def toggle_module(call: Call) -> Answer:
     return saved(f"{word} module {name}", f"/workflows/toggle_module/{name}", name)
 
 
-def blocked_by(misp: Misp, why: str) -> None:
-    """Write what a workflow writes when a module stops a publish: only the log has it."""
-    admin = misp.state.users[1]
-    text = f"Execution stopped. Node `eme_gate` from Workflow `EME gate` (1) returned: {why}"
-    misp.state.log(admin, "Workflow", 1, "execute_workflow", "EME gate", change=text)
+def stopped(why: str) -> str:
+    """Return the title of the log row when a module stops a publish: only the log has it."""
+    return f"Execution stopped. \nNode `eme_gate` (2) from Workflow `EME gate` (1) {RETURNED}{why}"
+
+
+def went_on(why: str) -> str:
+    """Return it where a module could not be run: the publish goes on."""
+    node = "\nNode `eme_gate` (2) from Workflow `EME gate` (1) "
+    return f"Execution encountered an error but continued. {node}{RETURNED}{why}"

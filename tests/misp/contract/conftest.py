@@ -53,6 +53,7 @@ class Side:
         role: str = "admin",
         headers: dict[str, str | None] | None = None,
         data: bytes | None = None,
+        fresh: bool = False,
     ) -> Answer:
         sent = {
             "Authorization": self.key(role),
@@ -60,7 +61,7 @@ class Side:
             "Content-Type": "application/json",
         } | (headers or {})
         # a cookie of one user counts more than the key of another (authkey_keep_session)
-        session = self.sessions.setdefault(role, requests.Session())
+        session = requests.Session() if fresh else self._session(role)
         got = session.request(
             method,
             self.url + path,
@@ -72,6 +73,9 @@ class Side:
         )
         is_json = "json" in got.headers.get("Content-Type", "") and got.content
         return Answer(got.status_code, got.json() if is_json else None, got.headers, got.text)
+
+    def _session(self, role: str) -> requests.Session:
+        return self.sessions.setdefault(role, requests.Session())
 
     def get(self, path: str, **more: Any) -> Answer:
         return self.call("GET", path, **more)
