@@ -10,6 +10,7 @@ from pathlib import Path
 from eme_connector import config as configuration
 from eme_connector.domain.sharing import Organisation, Topology
 from eme_connector.ports import Cerebrate, Channel, Clock, Signer, Store
+from eme_connector.usecases.keyring import live_peers
 from eme_connector.usecases.schedule import Job, Schedule
 from eme_connector.usecases.topology import Registers
 
@@ -46,7 +47,8 @@ class Eme:
         """Return a channel for every target that exists now, by lane."""
         from eme_connector.adapters.channels import build_channels
 
-        return build_channels(self.config, self.store, self.signer, self.clock)
+        peers = live_peers(self)
+        return build_channels(self.config, self.store, self.signer, self.clock, peers=peers)
 
     def cerebrates(self) -> Mapping[str, Cerebrate]:
         """Return our Cerebrate and those upstream of it, by name; none where none is configured."""

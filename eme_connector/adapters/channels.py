@@ -35,11 +35,10 @@ class _Channels:
 
     def now(self, peers: tuple[Peer, ...]) -> dict[str, Channel]:
         """Return the channels by lane; those of peers that are gone are closed."""
-        finalised = [one for one in peers if one.revoked_at is None]
         with self._lock:
-            for gone in set(self._peers) - set(finalised):
+            for gone in set(self._peers) - set(peers):
                 self._peers.pop(gone).close()
-            for peer in finalised:
+            for peer in peers:
                 if peer not in self._peers:
                     self._peers[peer] = PeerChannel(
                         peer, self._signer, self._gate, clock=self._clock
@@ -71,9 +70,14 @@ _LOCK = threading.Lock()
 
 
 def build_channels(
-    config: Config, store: Store, signer: Signer, clock: Clock = time.time
+    config: Config,
+    store: Store,
+    signer: Signer,
+    clock: Clock = time.time,
+    *,
+    peers: tuple[Peer, ...],
 ) -> Mapping[str, Channel]:
-    """Return a channel for every orchestrator and every unrevoked peer, by lane.
+    """Return a channel for every orchestrator and every one of *peers*, by lane.
 
     Cheap to call again and again: a channel and its connections are kept while its target stays.
 
@@ -84,4 +88,4 @@ def build_channels(
         kept = _KEPT.get(store)
         if kept is None or kept[0] is not config or kept[1] is not signer:
             kept = _KEPT[store] = (config, signer, _Channels(config, store, signer, clock))
-    return kept[2].now(store.peers())
+    return kept[2].now(peers)

@@ -45,13 +45,18 @@ def export(context: Context, file: Path | None, as_json: bool) -> None:
 
 @peers.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--fingerprint", prompt="Fingerprint that you were told", help="SHA-256, typed.")
+@click.option("--fingerprint", help="SHA-256, typed; asked for when it is not given.")
+@click.option("--from-cerebrate", is_flag=True, help="It stands in Cerebrate's key store.")
 @json_option
 @click.pass_obj
-def add(context: Context, file: Path, fingerprint: str, as_json: bool) -> None:
+def add(
+    context: Context, file: Path, fingerprint: str | None, from_cerebrate: bool, as_json: bool
+) -> None:
     """Trust the sidecar in a peer file."""
     from eme_connector.usecases.peering import add_peer
 
+    if not from_cerebrate and fingerprint is None:
+        fingerprint = click.prompt("Fingerprint that you were told")
     with context.system() as eme:
         made = add_peer(file.read_bytes(), fingerprint, caller=local_admin(eme), system=eme)
     document = {"organisation": made.organisation, "name": made.name, "url": made.url}

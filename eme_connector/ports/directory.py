@@ -125,6 +125,10 @@ class DirectoryReads(Protocol):
         """Return the believed organisations and groups, each with its source, by name."""
         ...
 
+    def told_by(self, source: str) -> tuple[Entry, ...]:
+        """Return everything that *source* tells, keys too, believed or not."""
+        ...
+
     def directory_version(self) -> int:
         """Return a number that grows with every change of the directory."""
         ...

@@ -15,6 +15,7 @@ from eme_connector.domain.threat import Threat
 from eme_connector.formats import eme_message
 from eme_connector.ports import Owed, Transaction
 from eme_connector.usecases.deliver import take
+from eme_connector.usecases.keyring import live_peers
 from eme_connector.usecases.progress import record
 from eme_connector.usecases.system import System, micros, served
 
@@ -68,7 +69,7 @@ def expand(shares: list[Delivery], system: System, now: float) -> None:
         StoreUnavailable: nothing was owed; the lease runs out and it is done again.
     """
     here = served(system)
-    peers = frozenset(one.organisation for one in system.store.peers() if one.revoked_at is None)
+    peers = frozenset(one.organisation for one in live_peers(system))
     prepared = [_prepare(one, system, here, peers) for one in shares]
 
     def work(tx: Transaction) -> None:

@@ -20,6 +20,7 @@ from eme_connector.ports import Store
 from eme_connector.usecases.system import System
 
 BY = "key store"
+"""Who has made a peer that only the key store vouches for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +78,45 @@ def find_peer(fingerprint: str, system: System) -> Peer | None:
     section = system.config.cerebrate
     if section is None or (known is not None and known.revoked_at is not None):
         return known
-    ring = ring_of(system.store)
     if known is not None:
-        return None if ring.is_revoked(known.organisation, fingerprint) else known
-    held = ring.held.get(fingerprint) if section.trust_keys else None
-    if held is None or not held.is_usable(system.clock()) or not _may_be_peer(held, system):
+        return known if _is_live(known, system) else None
+    held = find_held(fingerprint, system)
+    if held is None:
         return None
     return Peer(held.organisation, held.organisation, "", held.certificate, fingerprint, 0, BY)
+
+
+def find_held(fingerprint: str, system: System) -> Held | None:
+    """Return whose certificate this is by the key store; None where that is not to be trusted.
+
+    Raises:
+        StoreUnavailable
+    """
+    section = system.config.cerebrate
+    if section is None or not section.trust_keys:
+        return None
+    held = ring_of(system.store).held.get(fingerprint)
+    if held is None or not held.is_usable(system.clock()) or not _may_be_peer(held, system):
+        return None
+    return held
+
+
+def live_peers(system: System) -> tuple[Peer, ...]:
+    """Return the peers that we send to: not revoked here, nor in the key store.
+
+    Raises:
+        StoreUnavailable
+    """
+    peers = tuple(one for one in system.store.peers() if one.revoked_at is None)
+    if system.config.cerebrate is None:
+        return peers
+    return tuple(one for one in peers if _is_live(one, system))
+
+
+def _is_live(peer: Peer, system: System) -> bool:
+    if ring_of(system.store).is_revoked(peer.organisation, peer.fingerprint):
+        return False
+    return peer.created_by != BY or find_held(peer.fingerprint, system) is not None
 
 
 _KEPT: weakref.WeakKeyDictionary[Store, tuple[int, KeyRing]] = weakref.WeakKeyDictionary()

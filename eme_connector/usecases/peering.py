@@ -15,6 +15,7 @@ from eme_connector.domain.rights import Caller, Right
 from eme_connector.errors import Conflict, Fault, InvalidInput, NotFound
 from eme_connector.formats import certificate, strict_json
 from eme_connector.ports import Transaction
+from eme_connector.usecases import keyring
 from eme_connector.usecases.system import System, micros
 
 MAX_FILE = 65_536
@@ -38,11 +39,12 @@ def own_fingerprint(system: System) -> str:
     return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
 
 
-def add_peer(file: bytes, typed_fingerprint: str, *, caller: Caller, system: System) -> Peer:
+def add_peer(file: bytes, typed_fingerprint: str | None, *, caller: Caller, system: System) -> Peer:
     """Trust the sidecar in a peer file, if the typed fingerprint is its certificate's.
 
-    The fingerprint must have come another way than the file. An earlier key of the same
-    organisation is revoked with it.
+    The fingerprint must have come another way than the file. None: its certificate stands in
+    Cerebrate's key store, for as long as it does. An earlier key of the same organisation is
+    revoked with it.
 
     Raises:
         NotAllowed, Malformed, TooLarge, InvalidInput, Conflict, StoreUnavailable
@@ -50,7 +52,10 @@ def add_peer(file: bytes, typed_fingerprint: str, *, caller: Caller, system: Sys
     caller.need(Right.ADMIN)
     at = micros(system.clock())
     peer = _parse(file, caller, at, system)
-    if not certificate.same_fingerprint(typed_fingerprint, peer.fingerprint):
+    if typed_fingerprint is None:
+        peer = replace(peer, created_by=keyring.BY)
+        _need_vouched(peer, system)
+    elif not certificate.same_fingerprint(typed_fingerprint, peer.fingerprint):
         raise InvalidInput([Fault("/certificate", "has another fingerprint than you typed")])
     return system.store.transact(trust(peer, caller.name, at, system))
 
@@ -59,8 +64,10 @@ def trust(peer: Peer, by: str, at: int, system: System) -> Callable[[Transaction
     """Return the work that makes *peer* a peer and revokes earlier keys of its organisation.
 
     Raises:
-        Conflict: this very key was revoked here.
+        Conflict: this very key was revoked here, or in Cerebrate's key store.
     """
+    if keyring.ring_of(system.store).is_revoked(peer.organisation, peer.fingerprint):
+        raise Conflict("this key is revoked in Cerebrate; the peer needs a new one")
     known = system.store.peers()
     if any(one.fingerprint == peer.fingerprint and one.revoked_at is not None for one in known):
         raise Conflict("this key was revoked here; the peer needs a new one")
@@ -82,6 +89,16 @@ def trust(peer: Peer, by: str, at: int, system: System) -> Callable[[Transaction
         return kept
 
     return work
+
+
+def _need_vouched(peer: Peer, system: System) -> None:
+    section = system.config.cerebrate
+    if section is None or not section.trust_keys:
+        raise Conflict("type the fingerprint: cerebrate.trust_keys is not set")
+    held = keyring.find_held(peer.fingerprint, system)
+    if held is None or held.organisation != peer.organisation:
+        detail = "does not stand in Cerebrate's key store as this organisation's"
+        raise InvalidInput([Fault("/certificate", detail)])
 
 
 def revoke_peer(fingerprint: str, *, caller: Caller, system: System) -> Peer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from uuid import uuid4
 
@@ -15,11 +16,11 @@ from eme_connector.domain.directory import (
     RemoteOrganisation,
     Snapshot,
 )
-from eme_connector.errors import NotAuthenticated
+from eme_connector.errors import Conflict, InvalidInput, NotAuthenticated
 from eme_connector.formats import certificate as certificates
 from eme_connector.formats import eme_message
-from eme_connector.usecases import keyring, share
-from tests.build import CERT, CI, GROUP, OTHER_CI
+from eme_connector.usecases import keyring, peering, share
+from tests.build import CERT, CI, GROUP, OTHER_CI, person
 from tests.delivery.world import fresh
 
 SECTION = {"url": "http://127.0.0.1:9", "key": "0" * 40, "trust_keys": True}
@@ -166,6 +167,46 @@ def test_a_typed_peer_is_refused_once_its_key_is_revoked_there(make, certificate
     told(cert, key(text, revoked=True))
 
     assert keyring.find_peer(print_, cert.eme) is None
+
+
+def test_a_peer_file_is_taken_without_a_fingerprint_for_as_long_as_the_key_stands_there(make):
+    ci, cert = make(CI), make(CERT, cerebrate=SECTION)
+    file = json.dumps(peering.export_peer(ci.eme) | {"url": "http://127.0.0.1:9"}).encode()
+
+    def add():
+        return peering.add_peer(file, None, caller=person(CERT), system=cert.eme)
+
+    with pytest.raises(InvalidInput, match="key store"):
+        add()
+    told(cert, key(ci.eme.signer.certificate))
+    peer = add()
+    assert f"peer:{CI}" in cert.eme.channels()
+
+    told(cert)
+    assert f"peer:{CI}" not in cert.eme.channels()
+    assert keyring.find_peer(peer.fingerprint, cert.eme) is None
+    told(cert, key(ci.eme.signer.certificate))
+    assert keyring.find_peer(peer.fingerprint, cert.eme) == peer
+
+
+def test_a_peer_file_needs_its_fingerprint_where_the_key_store_is_not_trusted(make):
+    ci, cert = make(CI), make(CERT, cerebrate=SECTION | {"trust_keys": False})
+    told(cert, key(ci.eme.signer.certificate))
+    file = json.dumps(peering.export_peer(ci.eme)).encode()
+
+    with pytest.raises(Conflict, match="trust_keys"):
+        peering.add_peer(file, None, caller=person(CERT), system=cert.eme)
+
+
+def test_a_key_that_is_revoked_there_is_taken_by_no_way(make):
+    ci, cert = make(CI), make(CERT, cerebrate=SECTION)
+    told(cert, key(ci.eme.signer.certificate, revoked=True))
+    file = json.dumps(peering.export_peer(ci.eme)).encode()
+
+    with pytest.raises(Conflict, match="revoked in Cerebrate"):
+        peering.add_peer(
+            file, peering.own_fingerprint(ci.eme), caller=person(CERT), system=cert.eme
+        )
 
 
 def test_a_message_is_taken_without_a_peering_and_refused_after_the_revocation(make):

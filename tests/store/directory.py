@@ -56,6 +56,15 @@ class DirectoryContract:
         assert save(store, "a", ORGANISATION, again, at=AT + 5) == [False, False]
         assert store.directory_version() == before
 
+    def test_all_that_a_source_tells_can_be_read_believed_or_not(self, store):
+        save(store, "b", MEMBERS)
+        save(store, "a", replace(MEMBERS, name="Others"), KEY, at=AT + 5)
+
+        assert {one.what.name for one in store.told_by("a") if one.what != KEY} == {"Others"}
+        assert KEY in [one.what for one in store.told_by("a")]
+        assert len(store.told_by("b")) == 1
+        assert store.told_by("c") == ()
+
     def test_a_change_is_heard_and_counted(self, store):
         heard = []
         stop = store.subscribe(heard.append)

@@ -195,6 +195,10 @@ class DatabaseReads:
         query = select(t.directory).where(t.directory.c.kind != "key")
         return settle(entry_of(row) for row in self._all(query))
 
+    def told_by(self, source: str) -> tuple[Entry, ...]:
+        query = select(t.directory).where(t.directory.c.source == source)
+        return tuple(entry_of(row) for row in self._all(query))
+
     def directory_version(self) -> int:
         row = self._first(_SEQUENCE, name="directory")
         return int(row[0]) if row else 0
