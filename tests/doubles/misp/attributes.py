@@ -79,7 +79,9 @@ def download(call: Call) -> Answer:
 @route("objects/add", needs="perm_add")
 def add_object(call: Call) -> Answer:
     event = _editable(call)
-    made = Taker(call.state, call.user, event).thing(call.wrapped("Object"))
+    body = call.wrapped("Object")
+    # here MISP looks into its template
+    made = Taker(call.state, call.user, event).thing({"description": body.get("name"), **body})
     if made is None:
         raise NotSaved("Could not add Object", "Object could not be saved.", url="/objects/add")
     touch(call, event)

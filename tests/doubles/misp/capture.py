@@ -101,7 +101,13 @@ class Taker:
         return {}
 
     def thing(self, document: Json) -> Thing | None:
-        """Take one object; without a distribution it stays with the organisation (G4)."""
+        """Take one object; without a distribution it stays with the organisation (G4).
+
+        One without a description is kept with null, and one that brings null is dropped: so it
+        is lost at the first receiver.
+        """
+        if "description" in document and document["description"] is None:
+            return None
         uuid = str(document.get("uuid") or uuid4()).lower()
         known = self.state.objects.by(uuid=uuid)
         if known is not None:
@@ -113,7 +119,7 @@ class Taker:
             uuid,
             str(document.get("name") or ""),
             str(document.get("meta-category") or ""),
-            str(document.get("description") or ""),
+            document.get("description"),
             str(document.get("template_uuid") or ""),
             str(document.get("template_version") or ""),
             distribution,

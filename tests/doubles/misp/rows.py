@@ -178,7 +178,7 @@ class Thing:
     uuid: str
     name: str
     meta_category: str
-    description: str
+    description: str | None
     template_uuid: str
     template_version: str
     distribution: int

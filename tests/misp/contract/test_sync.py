@@ -48,6 +48,29 @@ def test_parts_that_stay_at_home_are_stripped(pair, published):
     ]
 
 
+@pytest.mark.parametrize(("given", "arrives"), [({}, False), ({"description": "d"}, True)])
+def test_an_object_without_a_description_is_lost_on_the_way(pair, published, given, arrives):
+    part = {
+        "type": "ip-dst",
+        "category": "Network activity",
+        "object_relation": "ip",
+        "value": "198.18.7.7",
+    }
+    thing = {
+        "name": "ip-port",
+        "meta-category": "network",
+        "template_uuid": "9f8cea74-16fe-4968-a2b4-026676949ac6",
+        "template_version": "10",
+        "distribution": "5",
+        "Attribute": [part],
+    }
+
+    stored = published(distribution="3", Object=[thing | given])
+
+    assert stored["Object"][0]["description"] == given.get("description")
+    assert len(pair.b.event(stored["uuid"])["Object"]) == arrives
+
+
 @pytest.mark.parametrize(("sent", "kept"), [("0", None), ("1", None), ("2", "1"), ("3", "3")])
 def test_a_push_lowers_the_distribution(pair, published, sent, kept):
     stored = published(distribution=sent)
