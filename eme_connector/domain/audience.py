@@ -209,8 +209,11 @@ def _misp(
     if ours is None or ours.carrier not in group.members:
         return {}
     found = _open_to(ours, group) | dict.fromkeys(_members_at(ours, group), ())
+    # a URL that our MISP does not know, it drops from the group without a word
+    known = {ours.url, *(one.entry for one in topology.behind)}
+    held = replace(group, servers=frozenset(s for s in group.servers if s.url in known))
     for one in topology.behind:
-        found = _there(one, group) | found
+        found = _there(one, held, group if one.relayed else held) | found
     return found
 
 
@@ -228,28 +231,29 @@ def _is_open(instance: MispInstance, group: SharingGroup) -> bool:
     return any(one.url == instance.url and one.all_orgs for one in group.servers)
 
 
-def _there(one: MispInstance, group: SharingGroup) -> dict[str, tuple[Rule, ...]]:
-    if not _is_pushed(one, group):
+def _there(
+    one: MispInstance, sent: SharingGroup, kept: SharingGroup
+) -> dict[str, tuple[Rule, ...]]:
+    """Return who reads the event behind us: *sent* is the group that we push, *kept* theirs."""
+    if not _is_pushed(one, sent):
         return {}
     # whoever brought the event there owns that copy, whatever became of its group
     found: dict[str, tuple[Rule, ...]] = (
         {one.carrier: ("carrier",)} if one.carrier in one.organisations else {}
     )
-    if _is_taken(one, group):
-        found |= _open_to(one, group)
-        way: Rule = "roaming" if group.roaming else "server"
-        found |= dict.fromkeys(_members_at(one, group), (way,))
+    if one.relayed or _is_taken(one, sent):
+        found |= _open_to(one, kept)
+        way: Rule = "roaming" if sent.roaming else "server"
+        found |= dict.fromkeys(_members_at(one, kept), (way,))
     return found
 
 
 def _is_pushed(one: MispInstance, group: SharingGroup) -> bool:
-    named = any(server.url == (one.known_as or one.url) for server in group.servers)
+    named = any(server.url == one.entry for server in group.servers)
     return one.host in group.members and (group.roaming or named)
 
 
 def _is_taken(one: MispInstance, group: SharingGroup) -> bool:
-    """Say whether the receiver keeps the group on the event, and not “your organisation only”."""
-    if one.relayed:
-        return True
+    """Say whether a receiver keeps a group new to it, and not “your organisation only”."""
     knows_itself = not group.servers or any(server.url == one.url for server in group.servers)
     return knows_itself and (one.carrier in group.members or _is_open(one, group))

@@ -95,6 +95,11 @@ class MispInstance:
     known_as: str = ""
     relayed: bool = False
 
+    @property
+    def entry(self) -> str:
+        """The URL of our server entry for it."""
+        return self.known_as or self.url
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:

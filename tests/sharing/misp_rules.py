@@ -47,6 +47,11 @@ class Instance:
     events: dict[str, StoredEvent] = field(default_factory=dict)
     links: list[Link] = field(default_factory=list)
 
+    def hold(self, uuid: str, copy: GroupCopy) -> None:
+        """Keep a group as this instance understands it: URLs that it does not know are dropped."""
+        mine = {url: open_ for url, open_ in copy.servers.items() if self._knows(url)}
+        self.groups[uuid] = GroupCopy(dict(copy.organisations), mine, copy.roaming)
+
     def add(self, event: str, creator: str, group: str | None) -> None:
         self.events[event] = StoredEvent(creator, IN_GROUP if group else OWN_ONLY, group)
 
@@ -63,8 +68,7 @@ class Instance:
     def receive(self, event: str, uuid: str, sent: GroupCopy, by: str) -> None:
         if uuid in self.groups or self._may_take(sent, by):
             if uuid not in self.groups:
-                mine = {url: all_ for url, all_ in sent.servers.items() if self._knows(url)}
-                self.groups[uuid] = GroupCopy(dict(sent.organisations), mine, sent.roaming)
+                self.hold(uuid, sent)
             self.events[event] = StoredEvent(by, IN_GROUP, uuid)
         else:
             self.events[event] = StoredEvent(by, OWN_ONLY, None)

@@ -88,14 +88,16 @@ def _some(chance: random.Random, uuids: list[str]) -> list[str]:
 def _as_misp(topology: Topology) -> tuple[Instance, list[Instance]]:
     behind = [Instance(one.url, set(one.organisations)) for one in topology.behind]
     links = [
-        Link(one.known_as, instance, one.host, one.carrier)
+        Link(one.entry, instance, one.host, one.carrier)
         for one, instance in zip(topology.behind, behind, strict=True)
     ]
-    copies = {uuid: _copy(one) for uuid, one in topology.groups.items()}
-    ours = Instance(topology.misp.url, set(topology.misp.organisations), copies, links=links)
-    for one, instance in zip(topology.behind, behind, strict=True):
-        if one.relayed:
-            instance.groups = {uuid: _copy(group) for uuid, group in topology.groups.items()}
+    ours = Instance(topology.misp.url, set(topology.misp.organisations), links=links)
+    keepers = [ours] + [
+        instance for one, instance in zip(topology.behind, behind, strict=True) if one.relayed
+    ]
+    for instance in keepers:
+        for uuid, group in topology.groups.items():
+            instance.hold(uuid, _copy(group))
     return ours, behind
 
 
