@@ -47,8 +47,14 @@ class Eme:
         """Return a channel for every target that exists now, by lane."""
         from eme_connector.adapters.channels import build_channels
 
-        peers = live_peers(self)
-        return build_channels(self.config, self.store, self.signer, self.clock, peers=peers)
+        return build_channels(
+            self.config,
+            self.store,
+            self.signer,
+            self.clock,
+            peers=live_peers(self),
+            topology=lambda: self.topology,
+        )
 
     def cerebrates(self) -> Mapping[str, Cerebrate]:
         """Return our Cerebrate and those upstream of it, by name; none where none is configured."""

@@ -248,6 +248,9 @@ class Misp(Section):
     receivers: tuple[MispReceiver, ...] = Field(
         (), description="Members' MISPs where arrival is verified."
     )
+    debounce_s: float = Field(
+        2.0, ge=0, le=3600, description="Wait for more changes of a threat before sending it."
+    )
     poll_s: float = Field(
         60.0, ge=0, description="How often to ask for what came in from others; 0 = never."
     )

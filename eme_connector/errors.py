@@ -26,8 +26,9 @@ Problem bodies are RFC 9457 and never echo a value that was sent to us.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 MAX_FAULTS = 50
 
@@ -218,7 +219,8 @@ class DeliveryError(EmeError):
 
     `permanent`: sending it again cannot help. `maybe_sent`: the first byte may have
     arrived, so the outcome is unknown. `reason` is a short fixed word for people and counters.
-    `retry_after` are the seconds that the other side asked us to wait.
+    `retry_after` are the seconds that the other side asked us to wait. `learnt` is kept in the
+    receipt although it failed: ids, links and codes, no content.
     """
 
     status = 502
@@ -232,6 +234,7 @@ class DeliveryError(EmeError):
         permanent: bool = False,
         maybe_sent: bool = False,
         retry_after: float = 0.0,
+        learnt: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
@@ -239,6 +242,7 @@ class DeliveryError(EmeError):
         self.permanent = permanent
         self.maybe_sent = maybe_sent
         self.retry_after = retry_after
+        self.learnt = dict(learnt or {})
 
 
 def _kebab(name: str) -> str:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from eme_connector.adapters.egress import Gate
 from eme_connector.adapters.peer import PeerChannel
 from eme_connector.adapters.webhook import WebhookChannel
 from eme_connector.config import Config, Misp
 from eme_connector.domain.accounts import Peer
-from eme_connector.domain.delivery import MISP_LANE
-from eme_connector.domain.threat import Threat
+from eme_connector.domain.sharing import Topology
 from eme_connector.ports import Channel, Clock, Signer, Store
 
 
 class _Channels:
     """The channels of one store, kept with their connections for as long as it lives."""
 
-    def __init__(self, config: Config, store: Store, signer: Signer, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        signer: Signer,
+        clock: Clock,
+        topology: Callable[[], Topology],
+    ) -> None:
         self._gate = Gate.of(config.egress.private_networks)
         self._signer = signer
         self._clock = clock
@@ -30,7 +36,8 @@ class _Channels:
             channel = WebhookChannel(one, self._gate, clock=clock)
             self._configured[channel.lane] = channel
         if config.misp is not None:
-            self._configured[MISP_LANE] = _misp(config, config.misp, store, self._gate)
+            for found in _misp(config, config.misp, store, self._gate, topology):
+                self._configured[found.lane] = found
         self._peers: dict[Peer, PeerChannel] = {}
 
     def now(self, peers: tuple[Peer, ...]) -> dict[str, Channel]:
@@ -47,21 +54,27 @@ class _Channels:
         return found | self._configured
 
 
-def _misp(config: Config, section: Misp, store: Store, gate: Gate) -> Channel:
-    from eme_connector.adapters.misp.open import open_channel
+def _misp(
+    config: Config, section: Misp, store: Store, gate: Gate, topology: Callable[[], Topology]
+) -> Sequence[Channel]:
+    from eme_connector.adapters.misp.channel import Told
+    from eme_connector.adapters.misp.open import open_channels
 
-    names = {one.uuid: one.name for one in config.organisations}
     own = config.instance.organisation
 
-    def source(threat_id: str, organisation: str) -> tuple[Threat, bytes | None, str] | None:
+    def source(threat_id: str, organisation: str) -> Told | None:
         threat = store.find_visible_threat(threat_id, organisation or own)
         if threat is None:
             return None
-        raw = store.raw(threat.id, threat.revision)
-        return threat, raw, names.get(threat.organisation, threat.organisation)
+        known = topology()
+        owner = known.organisations.get(threat.organisation)
+        readers = {one.organisation for one in viewers(threat, known)} | {threat.organisation}
+        name = owner.name if owner else threat.organisation
+        return Told(threat, store.raw(threat.id, threat.revision), name, frozenset(readers))
 
     base = config.serve.public_url
-    return open_channel(section, gate, source, threat_url=f"{base}/threats" if base else None)
+    link = f"{base}/threats" if base else None
+    return open_channels(section, gate, source, organisation=own, threat_url=link)
 
 
 _KEPT: weakref.WeakKeyDictionary[Store, tuple[Config, Signer, _Channels]]
@@ -76,10 +89,12 @@ def build_channels(
     clock: Clock = time.time,
     *,
     peers: tuple[Peer, ...],
+    topology: Callable[[], Topology],
 ) -> Mapping[str, Channel]:
-    """Return a channel for every orchestrator and every one of *peers*, by lane.
+    """Return a channel for every orchestrator, MISP and every one of *peers*, by lane.
 
     Cheap to call again and again: a channel and its connections are kept while its target stays.
+    *topology* is asked when a threat leaves: who is in a group is known only then.
 
     Raises:
         ConfigError: a secret cannot be used.
@@ -87,5 +102,6 @@ def build_channels(
     with _LOCK:
         kept = _KEPT.get(store)
         if kept is None or kept[0] is not config or kept[1] is not signer:
-            kept = _KEPT[store] = (config, signer, _Channels(config, store, signer, clock))
+            made = _Channels(config, store, signer, clock, topology)
+            kept = _KEPT[store] = (config, signer, made)
     return kept[2].now(peers)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from eme_connector.domain.threat import Execution
 
-DeliveryKind = Literal["dispatch", "share", "peer", "misp"]
+DeliveryKind = Literal["dispatch", "share", "peer", "misp", "misp-check"]
 SHARE_LANE = "share"
 MISP_LANE = "misp"
 
@@ -39,10 +39,11 @@ OPEN = frozenset({State.OWED, State.SENDING})
 class Delivery:
     """One thing owed to one target.
 
-    `lane` names the target (`share`, `orchestrator:NAME`, `peer:ORGANISATION`, `misp`). `key` is
-    a uuid of our own: the idempotency key that the receiver sees, the same at every attempt.
-    `payload` are the exact content bytes, fixed when the delivery was made; empty for a share,
-    which is expanded when its turn comes, and for `misp`, which sends the newest state. `digest`
+    `lane` names the target (`share`, `orchestrator:NAME`, `peer:ORGANISATION`, `misp`,
+    `misp:ORGANISATION` for a look into a member's MISP). `key` is a uuid of our own: the
+    idempotency key that the receiver sees, the same at every attempt. `payload` are the exact
+    content bytes, fixed when the delivery was made; empty for a share, which is expanded when its
+    turn comes, and for MISP, where the newest state is sent and looked for. `digest`
     is the dispatch digest. `fence` grows with each lease: a finish with an old one changes
     nothing. Times are seconds since 1970. `asking` says that we are only looking up whether it
     has arrived, never sending.

@@ -1,13 +1,14 @@
 """What is wrong with a MISP sharing group, found before an event is published into it.
 
 MISP says "published" whether or not anybody receives the event; each finding here is one way in
-which it was seen to reach nobody. The group is as `/sharing_groups/view` answers it.
+which it was seen to reach nobody, or somebody it is not for. The group is as
+`/sharing_groups/view` answers it. Codes are those of `misp_reasons`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,10 +17,14 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: `stops` is False where only *who* is concerned."""
+    """One thing that is wrong: *who* is the member concerned, empty where it is the group.
+
+    `stops`: published like this it would reach nobody, be hidden from those whom it reaches, or
+    be read by somebody who is no member.
+    """
 
     code: str
-    detail: str
+    detail: str = ""
     stops: bool = True
     who: str = ""
 
@@ -32,24 +37,24 @@ class Receiver:
     url: str
 
 
-def lint(group: Json, own: str, receivers: Iterable[Receiver] = ()) -> tuple[Finding, ...]:
-    """Return what keeps an event in *group* from its members.
+def lint(
+    group: Json, own: str, members: Collection[str], receivers: Iterable[Receiver] = ()
+) -> tuple[Finding, ...]:
+    """Return what is wrong with *group* for an event that is for *members*.
 
-    *own* is the uuid of the organisation whose key publishes. A finding that stops is one for
-    which publishing would reach nobody, or would strand the event where nobody can read it.
+    *own* is the organisation whose key publishes; all are uuids. Where something keeps the event
+    from every member that is not us, it stops; else each such finding names its member.
     """
-    members = members_of(group)
-    findings = [*_about_us(group, members, own)]
-    for one in receivers:
-        if one.organisation in members:
-            findings += _about(one, group)
-        else:
-            findings.append(
-                Finding(
-                    "not-a-member", "its organisation is not in the group", False, one.organisation
-                )
-            )
-    return tuple(findings)
+    theirs = members_of(group)
+    others = set(members) - {own}
+    about = [
+        *_missing(others, theirs),
+        *(f for one in receivers if one.organisation in theirs for f in _about(one, group)),
+    ]
+    kept_from = {one.who for one in about}
+    if others and not others - kept_from:
+        about = [replace(one, stops=True) for one in about]
+    return (*_about_us(group, theirs, own), *about, *_about_readers(group, theirs, others, own))
 
 
 def members_of(group: Json) -> dict[str, bool]:
@@ -70,38 +75,49 @@ def servers_of(group: Json) -> dict[str, bool]:
     }
 
 
-def _about_us(group: Json, members: dict[str, bool], own: str) -> Iterable[Finding]:
-    head = group.get("SharingGroup") or {}
-    if own not in members:
-        yield Finding(
-            "own-organisation-missing",
-            "our organisation is not in the group: receivers would keep the event to themselves",
-        )
-    if head.get("active") is False:
-        yield Finding("group-inactive", "the group is not active")
-    if not set(members) - {own}:
-        yield Finding("nobody-else", "the group has no member besides us", stops=False)
-    remote = [
-        row for row in group.get("SharingGroupServer") or () if str(row.get("server_id")) != "0"
-    ]
-    if not head.get("roaming") and not remote:
-        yield Finding(
-            "no-servers", "the group is not roaming and names no other MISP: nothing is pushed"
-        )
+def is_roaming(group: Json) -> bool:
+    """Say whether events in *group* go to every MISP that has a member."""
+    return bool((group.get("SharingGroup") or group).get("roaming"))
 
 
-def _about(one: Receiver, group: Json) -> Iterable[Finding]:
-    if (group.get("SharingGroup") or {}).get("roaming"):
-        return
+def _about_us(group: Json, theirs: dict[str, bool], own: str) -> Iterator[Finding]:
+    if own not in theirs:
+        yield Finding("own-organisation-missing")
+    if (group.get("SharingGroup") or {}).get("active") is False:
+        yield Finding("group-inactive")
+    rows = group.get("SharingGroupServer") or ()
+    if not is_roaming(group) and all(str(row.get("server_id")) == "0" for row in rows):
+        yield Finding("no-servers")
+
+
+def _about_readers(
+    group: Json, theirs: dict[str, bool], others: set[str], own: str
+) -> Iterator[Finding]:
+    if outsiders := set(theirs) - others - {own}:
+        yield Finding("outsiders", ", ".join(sorted(outsiders)))
+    if open_to_all := sorted(url for url, all_orgs in servers_of(group).items() if all_orgs):
+        yield Finding("all-orgs", ", ".join(open_to_all))
+    if not others:
+        yield Finding("nobody-else")
+    for member, may_extend in sorted(theirs.items()):
+        if may_extend and member in others:
+            yield Finding("may-extend", stops=False, who=member)
+
+
+def _missing(others: set[str], theirs: dict[str, bool]) -> Iterator[Finding]:
+    for member in sorted(others - set(theirs)):
+        yield Finding("member-missing", stops=False, who=member)
+
+
+def _about(one: Receiver, group: Json) -> Iterator[Finding]:
     servers = servers_of(group)
-    if one.url in servers:
+    if is_roaming(group) or one.url in servers:
         return
     alike = next((url for url in servers if _place(url) == _place(one.url)), None)
     if alike is not None:
-        detail = f"the group names it {alike}; MISP compares the text"
-        yield Finding("url-differs", detail, False, one.organisation)
+        yield Finding("url-differs", f"{alike} is not {one.url}", False, one.organisation)
     else:
-        yield Finding("server-not-in-group", "the group does not name it", False, one.organisation)
+        yield Finding("server-not-in-group", one.url, False, one.organisation)
 
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -35,7 +35,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A new obligation; the store gives it an id and a key of its own."""
+    """A new obligation; the store gives it an id and a key of its own.
+
+    It is not taken before `next_at` (seconds since 1970).
+    """
 
     lane: str
     kind: DeliveryKind
@@ -44,6 +47,7 @@ class Owed:
     sequence: int
     payload: bytes = b""
     digest: str = ""
+    next_at: float = 0.0
 
 
 class ThreatWrites(Protocol):
@@ -94,6 +98,16 @@ class DeliveryWrites(Protocol):
 
     def withdraw(self, threat_id: str, kind: DeliveryKind, reason: str) -> int:
         """Turn every delivery of that kind still *owed* into *withdrawn*; return how many."""
+        ...
+
+    def renew(
+        self, lane: str, threat_id: str, sequence: int, *, next_at: float | None = None
+    ) -> bool:
+        """Let what is still *owed* in this lane about this threat stand for *sequence*.
+
+        What waits takes the newer state along, so that rows do not grow with changes; the moment
+        of its turn stays unless *next_at* is given. False when nothing was owed.
+        """
         ...
 
     def due(self, lane: str, now: float, *, width: int, limit: int) -> tuple[Delivery, ...]:

@@ -11,7 +11,7 @@ What may have arrived is never sent again on a `look_first` channel; it is asked
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from eme_connector.config import Delivery as Rules
 from eme_connector.domain.delivery import (
@@ -29,6 +29,8 @@ from eme_connector.ports import Channel
 Outcome = Receipt | Found | Absent | Unknown | DeliveryError
 Done = tuple[Delivery, Outcome]
 LEASE_MARGIN_S = 30.0
+WHY = "detail"
+"""The member of a receipt that says more about the last failure."""
 
 
 class Slots(Protocol):
@@ -106,6 +108,8 @@ def start_asking(delivery: Delivery, reason: str, terms: Terms) -> Delivery:
 
 def after(delivery: Delivery, outcome: Outcome, terms: Terms) -> Delivery:
     """Return the delivery as it stands after *outcome*."""
+    if isinstance(outcome, DeliveryError):
+        delivery = replace(delivery, receipt=_learnt(delivery, outcome))
     if isinstance(outcome, Receipt):
         return _delivered(delivery, outcome)
     if isinstance(outcome, Found):
@@ -120,8 +124,17 @@ def after(delivery: Delivery, outcome: Outcome, terms: Terms) -> Delivery:
 
 
 def _delivered(delivery: Delivery, receipt: Receipt) -> Delivery:
-    kept = {"reference": receipt.reference, **receipt.detail}
-    return replace(_closed(delivery, State.DELIVERED, ""), receipt=delivery.receipt | kept)
+    kept = _without_why(delivery) | {"reference": receipt.reference, **receipt.detail}
+    return replace(_closed(delivery, State.DELIVERED, ""), receipt=kept)
+
+
+def _learnt(delivery: Delivery, error: DeliveryError) -> dict[str, Any]:
+    why = {WHY: error.detail} if error.detail else {}
+    return _without_why(delivery) | error.learnt | why
+
+
+def _without_why(delivery: Delivery) -> dict[str, Any]:
+    return {key: value for key, value in delivery.receipt.items() if key != WHY}
 
 
 def _failed(delivery: Delivery, error: DeliveryError, terms: Terms) -> Delivery:

@@ -12,8 +12,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from eme_connector.domain import decision as moves
+from eme_connector.domain.arrival import check_lane
 from eme_connector.domain.audience import by_sidecar
-from eme_connector.domain.delivery import OPEN, Delivery, State
+from eme_connector.domain.delivery import MISP_LANE, OPEN, Delivery, State
 from eme_connector.domain.rights import Caller, Right
 from eme_connector.domain.threat import Execution, Threat
 from eme_connector.errors import Conflict, Fault, InvalidInput, NotFound
@@ -39,6 +40,7 @@ _WORDS = {
     ("dispatch", State.DELIVERED): "dispatched",
     ("peer", State.DELIVERED): "shared",
     ("misp", State.DELIVERED): "in-misp",
+    ("misp-check", State.DELIVERED): "seen",
 }
 _WRITTEN_DOWN = frozenset({State.DELIVERED, State.UNCERTAIN, State.REFUSED, State.DEAD})
 
@@ -189,9 +191,11 @@ def _attempted_anew(old: Delivery, threat: Threat, now: float, tx: Transaction) 
 
 
 def _owe_anew(old: Delivery, threat: Threat, tx: Transaction) -> Delivery:
+    # what did not reach a member's MISP has to leave ours once more
+    anew = old.kind == "misp-check"
     owed = Owed(
-        lane=old.lane,
-        kind=old.kind,
+        lane=MISP_LANE if anew else old.lane,
+        kind="misp" if anew else old.kind,
         threat_id=old.threat_id,
         organisation=old.organisation,
         sequence=old.sequence if old.kind == "peer" else threat.sequence,
@@ -226,7 +230,19 @@ def _save(leased: Delivery, then: Delivery, now: float, tx: Transaction) -> Deli
         _write_down(then, now, tx)
         if then.kind == "dispatch" and then.state in _EXECUTIONS:
             settle_threat(then, _EXECUTIONS[then.state], micros(now), tx)
+        if then.kind == "misp" and then.state is State.DELIVERED:
+            _owe_checks(then, now, tx)
     return then
+
+
+def _owe_checks(sent: Delivery, now: float, tx: Transaction) -> None:
+    """Owe a look into the MISP of each member that lets us look; what waits looks for this."""
+    sequence = int(sent.receipt.get("sequence", sent.sequence))
+    for member, said in sent.receipt.get("members", {}).items():
+        lane = check_lane(member)
+        if said.get("check") and not tx.renew(lane, sent.threat_id, sequence, next_at=now):
+            owed = Owed(lane, "misp-check", sent.threat_id, sent.organisation, sequence)
+            tx.owe(owed)
 
 
 def _write_down(one: Delivery, now: float, tx: Transaction) -> None:
@@ -267,7 +283,7 @@ def _lease(
 
 def _why_not(one: Delivery, now: float, system: System, tx: Transaction) -> str | None:
     """Return why it must not leave: asked in the transaction that leases it, not before."""
-    if one.kind in ("share", "misp"):
+    if one.kind in ("share", "misp", "misp-check"):
         return None
     threat = tx.find_threat(one.threat_id)
     if threat is None:

@@ -43,14 +43,17 @@ class Addressed:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A share with all that leaves for it, rendered; `local` members read it in this store."""
+    """A share with all that leaves for it, rendered; `local` members read it in this store.
+
+    `misp` are the seconds that our MISP waits for more changes; None: there is none.
+    """
 
     share: Delivery
     sequence: int
     group: str | None
     remote: tuple[Addressed, ...] = ()
     local: tuple[str, ...] = ()
-    misp: bool = False
+    misp: float | None = None
 
 
 def take_shares(system: System, now: float) -> list[Delivery]:
@@ -102,7 +105,7 @@ def _prepare(
         threat.group,
         tuple(_address(threat, one, raw, peers) for one in remote),
         tuple(one.uuid for one in members if one.uuid in here),
-        system.config.misp is not None,
+        system.config.misp.debounce_s if system.config.misp else None,
     )
 
 
@@ -143,8 +146,8 @@ def _owe(one: Prepared, now: float, tx: Transaction) -> None:
         return
     for addressed in one.remote:
         _owe_one(addressed, threat, tx)
-    if one.misp:
-        _owe_misp(threat, tx)
+    if one.misp is not None:
+        _owe_misp(threat, now + one.misp, tx)
     for member in one.local:
         tx.add_viewer(threat, member)
     if any(counts.values()):
@@ -154,9 +157,10 @@ def _owe(one: Prepared, now: float, tx: Transaction) -> None:
         record("share-owed", micros(now), SHARE_LANE, one.share, detail, tx)
 
 
-def _owe_misp(threat: Threat, tx: Transaction) -> None:
-    """Owe our MISP the newest state: what still waits for it is out of date by now."""
-    tx.withdraw(threat.id, "misp", "superseded")
+def _owe_misp(threat: Threat, at: float, tx: Transaction) -> None:
+    """Owe our MISP the newest state, from *at* on; what waits already takes it along."""
+    if tx.renew(MISP_LANE, threat.id, threat.sequence):
+        return
     tx.owe(
         Owed(
             lane=MISP_LANE,
@@ -164,6 +168,7 @@ def _owe_misp(threat: Threat, tx: Transaction) -> None:
             threat_id=threat.id,
             organisation=threat.organisation,
             sequence=threat.sequence,
+            next_at=at,
         )
     )
 

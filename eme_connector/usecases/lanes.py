@@ -24,8 +24,9 @@ from eme_connector.usecases.system import System
 log = structlog.get_logger("eme.delivery")
 
 NO_ANSWER = frozenset(
-    {"unreachable", "connect-timeout", "name-unresolved", "tls", "timeout", "private-address"}
-)
+    {"unreachable", "connect-timeout", "name-unresolved", "tls", "timeout", "private-address",
+     "misp-down"}
+)  # fmt: skip
 PAUSE_MOST_S = 30.0
 STORE_PAUSE_S = 0.25
 

@@ -75,6 +75,13 @@ _WITHDRAW = Statement(
     .where(and_(_D.threat_id == _P("of_threat"), _D.kind == _P("of_kind"), _D.state == "owed"))
     .values(state="withdrawn", reason=_P("reason"))
 )
+_RENEWED = and_(_D.lane == _P("of_lane"), _D.threat_id == _P("of_threat"), _D.state == _OWED)
+_RENEW = Statement(update(t.delivery).where(_RENEWED).values(sequence=_P("newer")))
+_RENEW_AT = Statement(
+    update(t.delivery)
+    .where(_RENEWED)
+    .values(sequence=_P("newer"), next_at=_P("at"), attempts=0, reason="")
+)
 _VOID = Statement(
     update(t.delivery).where(_D.state == "sending").values(lease_until=0.0, next_at=0.0)
 )
@@ -106,7 +113,7 @@ class DeliveryRows:
             "payload": owed.payload,
             "digest": owed.digest,
             "attempts": 0,
-            "next_at": 0.0,
+            "next_at": owed.next_at,
             "fence": 0,
             "lease_until": 0.0,
             "created_at": self._clock(),
@@ -124,6 +131,15 @@ class DeliveryRows:
     def withdraw(self, threat_id: str, kind: DeliveryKind, reason: str) -> int:
         where = {"of_threat": threat_id, "of_kind": kind, "reason": reason}
         return self._db.run(_WITHDRAW, where)
+
+    def renew(
+        self, lane: str, threat_id: str, sequence: int, *, next_at: float | None = None
+    ) -> bool:
+        where: dict[str, Any] = {"of_lane": lane, "of_threat": threat_id, "newer": sequence}
+        if next_at is None:
+            return self._db.run(_RENEW, where) > 0
+        self._touched.add("delivery")
+        return self._db.run(_RENEW_AT, where | {"at": next_at}) > 0
 
     def void_leases(self) -> int:
         """Make every delivery in `sending` due at once; return how many there were."""

@@ -27,22 +27,14 @@ class MispClient:
         self.connection = connection
         self._me: Me | None = None
 
-    def me(self) -> Me:
-        """Return whose key this is; asked once.
+    def me(self, *, anew: bool = False) -> Me:
+        """Return whose key this is; asked once, unless *anew*.
 
         Raises:
             DeliveryError
         """
-        if self._me is None:
-            found = self.connection.get("/users/view/me")
-            role = found.get("Role") or {}
-            self._me = Me(
-                str(found["User"]["email"]),
-                str(found["Organisation"]["uuid"]).lower(),
-                str(found["Organisation"]["name"]),
-                str(role.get("name", "")),
-                frozenset(key for key, value in role.items() if key.startswith("perm_") and value),
-            )
+        if self._me is None or anew:
+            self._me = _me(self.connection.get("/users/view/me"))
         return self._me
 
     def find_event(self, uuid: str) -> Json | None:
@@ -63,10 +55,32 @@ class MispClient:
         """Replace an event of ours and return what MISP made of it; it is unpublished then."""
         return _event(self.connection.post(f"/events/edit/{uuid}", {"Event": event}))
 
-    def publish(self, uuid: str) -> str:
-        """Ask to publish; what MISP says about it is no proof of anything."""
-        answer = self.connection.post(f"/events/publish/{uuid}", {})
-        return str(answer.get("message", "")) if isinstance(answer, dict) else ""
+    def publish(self, uuid: str) -> None:
+        """Ask to publish; what MISP answers is no proof of anything.
+
+        Raises:
+            Refused, DeliveryError
+        """
+        self.connection.post(f"/events/publish/{uuid}", {})
+
+    def is_published(self, uuid: str) -> bool:
+        """Say whether an event is published, without reading the whole of it."""
+        found = self.search(uuid=uuid, metadata=True, limit=1)
+        return any(one.get("uuid") == uuid and one.get("published") for one in found)
+
+    def workflow_stops(self) -> dict[int, str]:
+        """Return what stopped workflows lately: text by log id, empty where we may not read it."""
+        what = {"model": "Workflow", "action": "execute_workflow", "limit": 20, "page": 1}
+        try:
+            rows = self.connection.post("/logs/index", what)
+        except Refused:
+            return {}
+        logs = [row.get("Log") for row in rows or () if isinstance(row, dict)]
+        return {
+            int(one["id"]): " ".join(str(one.get("title", "")).split())
+            for one in logs
+            if isinstance(one, dict) and str(one.get("title", "")).startswith("Execution stopped")
+        }
 
     def remove_tag(self, uuid: str, tag: str) -> None:
         """Take a tag off an event; one that is not there is fine."""
@@ -103,4 +117,18 @@ def _event(answer: Any) -> Json:
     if isinstance(answer, dict) and isinstance(answer.get("Event"), dict):
         found: Json = answer["Event"]
         return found
-    raise DeliveryError("not-an-event", maybe_sent=True)
+    raise DeliveryError("not-misp", "it answered without the event", maybe_sent=True)
+
+
+def _me(found: Any) -> Me:
+    try:
+        role, organisation = found["Role"], found["Organisation"]
+        return Me(
+            str(found["User"]["email"]),
+            str(organisation["uuid"]).lower(),
+            str(organisation["name"]),
+            str(role["name"]),
+            frozenset(key for key, value in role.items() if key.startswith("perm_") and value),
+        )
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise DeliveryError("not-misp", "it did not say whose key this is") from exc

@@ -21,7 +21,10 @@ from eme_connector.formats import strict_json
 MOST = 32 * 1024 * 1024
 AGENT = "MISP EME connector"
 """Agents that start with MISP get answers without indentation."""
-_SURELY_NOT = frozenset({401, 403, 404, 405, 429})
+_FOR_GOOD = frozenset(
+    {"blocklisted", "duplicate", "event-not-ours", "misp-invalid", "signature-refused"}
+)
+"""Refusals that time does not mend: a person has to do something and send again."""
 
 Json = dict[str, Any]
 
@@ -30,11 +33,14 @@ class Refused(DeliveryError):
     """MISP answered, and it was no: `status` and its own words."""
 
     def __init__(self, status: int, message: str, *, retry_after: float = 0.0) -> None:
-        self.status, self.message = status, message
+        self.status = status
+        reason = reason_of(status, message)
         super().__init__(
-            reason_of(status, message),
+            reason,
             message[:200],
-            maybe_sent=status not in _SURELY_NOT,
+            permanent=reason in _FOR_GOOD,
+            # a 500 may come after half of the event was stored
+            maybe_sent=status >= 500,
             retry_after=retry_after,
         )
 
@@ -71,7 +77,7 @@ class Connection:
         try:
             return self.get(path)
         except Refused as exc:
-            if exc.status == 404 or exc.reason == "not-visible":
+            if exc.reason == "not-there":
                 return None
             raise
 
@@ -82,17 +88,6 @@ class Connection:
             Refused, DeliveryError
         """
         return self._read(self._call("POST", path, json.dumps(body).encode()))
-
-    def exists(self, path: str) -> bool:
-        """Say whether HEAD *path* finds something.
-
-        Raises:
-            Refused, DeliveryError
-        """
-        answer = self._call("HEAD", path)
-        if answer.status in (200, 404, 405):
-            return answer.status == 200
-        raise Refused(answer.status, "")
 
     def ping(self) -> None:
         """Raise DeliveryError unless it answers and knows our key."""
@@ -127,12 +122,15 @@ class Connection:
         self._kept.cookie = "; ".join(f"{name}={value}" for name, value in kept.items())
 
     def _read(self, answer: Answer) -> Any:
-        if "json" not in answer.headers.get("content-type", ""):
-            raise Refused(answer.status if answer.status >= 300 else 502, "no JSON")
+        if answer.status >= 502:
+            raise DeliveryError("misp-down", str(answer.status), maybe_sent=True)
+        if "json" not in answer.headers.get("content-type", "") and answer.status != 500:
+            raise DeliveryError("not-misp", f"{answer.status} without JSON", maybe_sent=True)
         try:
             body = strict_json.loads(answer.body, max_bytes=MOST)
         except EmeError as exc:
-            raise DeliveryError("not-json", maybe_sent=True) from exc
+            reason = "misp-500" if answer.status == 500 else "not-misp"
+            raise DeliveryError(reason, "no JSON", maybe_sent=True) from exc
         if not 200 <= answer.status < 300:
             raise Refused(answer.status, _message(body), retry_after=retry_after(answer))
         return body
@@ -150,18 +148,23 @@ _WORDS = (
     ("auth key from your ip", "key-refused"),
     ("blocklist", "blocklisted"),
     ("already exists, if you would", "duplicate"),
-    ("exist or you do not have permission", "not-visible"),
+    ("exist or you do not have permission", "not-there"),
+    ("invalid event", "not-there"),
     ("invalid sharing group", "sharing-group-refused"),
     ("not newer than", "not-newer"),
+    ("same organisation as the original creator", "event-not-ours"),
     ("protected event", "signature-refused"),
     ("failed_servers", "push-failed"),
+    ("could not add event", "misp-invalid"),
+    ("could not edit event", "misp-invalid"),
     ("not authorised", "not-allowed"),
     ("permission", "not-allowed"),
-    ("action not allowed", "not-allowed"),
 )
 
 
 def reason_of(status: int, message: str) -> str:
     """Return our word for a refusal; MISP's codes do not mean what HTTP says."""
+    if status == 500:
+        return "misp-500"
     text = message.lower()
     return next((reason for word, reason in _WORDS if word in text), f"http-{status}")

@@ -1,17 +1,19 @@
-"""Make clients and the channel of our MISP from the configuration."""
+"""Make clients and the channels of MISP from the configuration."""
 
 from __future__ import annotations
 
 from eme_connector.adapters.egress import Gate
 from eme_connector.adapters.misp.channel import MispChannel, Source, Terms
+from eme_connector.adapters.misp.check import MispCheck
 from eme_connector.adapters.misp.client import MispClient
 from eme_connector.adapters.misp.connection import Connection
-from eme_connector.adapters.misp.verify import Verifier
 from eme_connector.config import Misp, MispReceiver
 from eme_connector.formats.misp_group import Receiver
 
 CALLS = 8
 """One send is a handful of requests; a lease has to outlast them all."""
+LOOKS = 4
+LOOK_S = 15.0
 
 
 def open_client(section: Misp, gate: Gate) -> MispClient:
@@ -29,37 +31,46 @@ def open_client(section: Misp, gate: Gate) -> MispClient:
     )
 
 
-def open_receivers(section: Misp, gate: Gate) -> dict[Receiver, MispClient | None]:
-    """Return the MISPs of members, with a client where we were given a key."""
-    return {
-        Receiver(one.organisation, one.url): _receiver(one, section, gate)
-        for one in section.receivers
-    }
+def open_channels(
+    section: Misp,
+    gate: Gate,
+    source: Source,
+    *,
+    organisation: str,
+    threat_url: str | None = None,
+) -> tuple[MispChannel | MispCheck, ...]:
+    """Return the channel to our own MISP, and one for each member's that we may look at.
 
-
-def open_channel(
-    section: Misp, gate: Gate, source: Source, *, threat_url: str | None = None
-) -> MispChannel:
-    """Return the channel to our own MISP."""
-    return MispChannel(
-        open_client(section, gate),
-        source,
-        Terms(section.url, section.share_assets, section.publish, threat_url=threat_url),
-        Verifier(open_receivers(section, gate)),
-        timeout=section.timeout_s * CALLS,
-        width=section.width,
+    *organisation* is the uuid of the one that runs this sidecar; threats are shown below
+    *threat_url*.
+    """
+    client = open_client(section, gate)
+    terms = Terms(
+        section.url,
+        organisation=organisation,
+        share_assets=section.share_assets,
+        publish=section.publish,
+        threat_url=threat_url,
+        receivers=tuple(_receiver(one) for one in section.receivers),
+        checked=frozenset(one.organisation for one in section.receivers if one.key),
+    )
+    timeout = section.timeout_s * CALLS
+    channel = MispChannel(client, source, terms, timeout=timeout, width=section.width)
+    return channel, *(
+        _open_check(one, client, section, gate, source) for one in section.receivers if one.key
     )
 
 
-def _receiver(one: MispReceiver, section: Misp, gate: Gate) -> MispClient | None:
-    if one.key is None:
-        return None
-    return MispClient(
-        Connection(
-            one.url,
-            one.key.get_secret_value(),
-            gate,
-            timeout=min(section.timeout_s, 15.0),
-            unsafe=one.verify_tls != "yes",
-        )
-    )
+def _open_check(
+    one: MispReceiver, here: MispClient, section: Misp, gate: Gate, source: Source
+) -> MispCheck:
+    limit = min(section.timeout_s, LOOK_S)
+    key = one.key.get_secret_value() if one.key else ""
+    unsafe = one.verify_tls != "yes"
+    there = MispClient(Connection(one.url, key, gate, timeout=limit, unsafe=unsafe))
+    receiver = _receiver(one)
+    return MispCheck(receiver, there, here, source, our_url=section.url, timeout=limit * LOOKS)
+
+
+def _receiver(one: MispReceiver) -> Receiver:
+    return Receiver(one.organisation, one.url)

@@ -82,6 +82,15 @@ def without_stale(event: Json, stored: Json) -> Json:
     return event | {"Object": objects}
 
 
+def has_stale(event: Json, stored: Json) -> bool:
+    """Say whether *stored* still has something of ours that *event* has not (any more)."""
+    ours = [one for one in stored.get("Object") or () if _is_ours(one) and not one.get("deleted")]
+    kept = [one for _, one in _attributes({"Object": ours}) if not one.get("deleted")]
+    wanted = {str(one["uuid"]) for one in event["Object"]}
+    wanted |= {str(one["uuid"]) for _, one in _attributes(event)}
+    return any(str(one.get("uuid")) not in wanted for one in (*ours, *kept))
+
+
 def _gone(old: list[Json], new: list[Json]) -> list[Json]:
     wanted = {one["uuid"] for one in new}
     return [

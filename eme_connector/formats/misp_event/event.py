@@ -8,6 +8,7 @@ which MISP strips on every push. `parse` reads both and gives back what it finds
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -118,6 +119,12 @@ def parse(event: Json) -> Threat:
         tlp=tags.tlp_of(event.get("Tag") or ()) or Tlp.RED,
         bundle_id=first.first("bundle-id"),
     )
+
+
+def sequence_of(event: Json) -> int:
+    """Return which state of its threat *event* shows, 0 where it does not say."""
+    said = [one.first("sequence") for one in read(event) if one.path == decision.PATH]
+    return max((int(one) for one in said if re.fullmatch("[0-9]{1,18}", one)), default=0)
 
 
 def parse_detection(found: Mapping[str, FoundObject], rest: Json) -> Detection:
