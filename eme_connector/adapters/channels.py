@@ -66,11 +66,7 @@ def _misp(
         threat = store.find_visible_threat(threat_id, organisation or own)
         if threat is None:
             return None
-        known = topology()
-        owner = known.organisations.get(threat.organisation)
-        readers = {one.organisation for one in viewers(threat, known)} | {threat.organisation}
-        name = owner.name if owner else threat.organisation
-        return Told(threat, store.raw(threat.id, threat.revision), name, frozenset(readers))
+        return Told(threat, store.raw(threat.id, threat.revision), topology())
 
     base = config.serve.public_url
     link = f"{base}/threats" if base else None

@@ -110,7 +110,7 @@ REASONS: dict[str, Reason] = {
     "left-unpublished": Reason(
         "publishing is left to people (misp.publish is false)", "Publish the event in MISP."
     ),
-    # the sharing group would not carry it; nothing is published then
+    # the sharing group would not carry it, or too far; nothing is stored then
     "own-organisation-missing": Reason(
         "our organisation is not in the sharing group: receivers would hide the event",
         "Add the organisation of our key to the group in MISP.",
@@ -120,12 +120,10 @@ REASONS: dict[str, Reason] = {
         "the sharing group is not roaming and names no other MISP: nothing is pushed",
         "Add the members' MISPs to the group, or tick roaming.",
     ),
-    "nobody-else": Reason(
-        "the sharing group has no member besides us", "Add members, or choose another group."
-    ),
-    "outsiders": Reason(
-        "the sharing group in MISP has members that our group has not",
-        "Remove them from the group in every MISP, or add them to the group here.",
+    "group-differs": Reason(
+        "the sharing group in MISP lets organisations read that may not",
+        "Remove them from the group in every MISP (MISP does not sync removals), or add them to "
+        "the group where it is kept.",
     ),
     "all-orgs": Reason(
         "the sharing group opens a MISP to all its organisations, members or not",

@@ -1,8 +1,7 @@
-"""What is wrong with a MISP sharing group, found before an event is published into it.
+"""A MISP's sharing group, and what is wrong with it, found before an event is put into it.
 
 MISP says "published" whether or not anybody receives the event; each finding here is one way in
-which it was seen to reach nobody, or somebody it is not for. The group is as
-`/sharing_groups/view` answers it. Codes are those of `misp_reasons`.
+which it was seen to reach nobody, or somebody it is not for. Codes are those of `misp_reasons`.
 """
 
 from __future__ import annotations
@@ -12,6 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from eme_connector.domain.directory import GroupServer
+from eme_connector.domain.sharing import SharingGroup
+
 Json = dict[str, Any]
 
 
@@ -19,8 +21,8 @@ Json = dict[str, Any]
 class Finding:
     """One thing that is wrong: *who* is the member concerned, empty where it is the group.
 
-    `stops`: published like this it would reach nobody, be hidden from those whom it reaches, or
-    be read by somebody who is no member.
+    `stops`: in the group as it is, the event would reach nobody, be hidden from those whom it
+    reaches, or be read by somebody whom it is not for.
     """
 
     code: str
@@ -37,87 +39,89 @@ class Receiver:
     url: str
 
 
+def parse(answer: Json, url: str) -> SharingGroup:
+    """Return the group of `/sharing_groups/view`, or of an event, as the MISP at *url* holds it."""
+    head = answer.get("SharingGroup") or answer
+    members = dict(_members(answer))
+    return SharingGroup(
+        uuid=str(head.get("uuid", "")).lower(),
+        name=str(head.get("name", "")),
+        members=frozenset(members),
+        extending=frozenset(one for one, extend in members.items() if extend),
+        roaming=bool(head.get("roaming")),
+        servers=frozenset(_servers(answer, url)),
+        active=head.get("active") is not False,
+    )
+
+
 def lint(
-    group: Json, own: str, members: Collection[str], receivers: Iterable[Receiver] = ()
+    held: SharingGroup,
+    wanted: SharingGroup,
+    own: str,
+    url: str,
+    receivers: Iterable[Receiver] = (),
+    strangers: Collection[str] = (),
 ) -> tuple[Finding, ...]:
-    """Return what is wrong with *group* for an event that is for *members*.
+    """Return what is wrong with a group that our MISP holds as *held* and we know as *wanted*.
 
-    *own* is the organisation whose key publishes; all are uuids. Where something keeps the event
-    from every member that is not us, it stops; else each such finding names its member.
+    *own* is the organisation whose key publishes, *url* our MISP's, *strangers* who would read
+    events in it although they may not; organisations are uuids. What keeps an event from a
+    member names it, and stops only where no other member is left.
     """
-    theirs = members_of(group)
-    others = set(members) - {own}
+    others = wanted.members - {own}
     about = [
-        *_missing(others, theirs),
-        *(f for one in receivers if one.organisation in theirs for f in _about(one, group)),
+        *(Finding("member-missing", "", False, one) for one in sorted(others - held.members)),
+        *(f for one in receivers if one.organisation in held.members for f in _about(one, held)),
     ]
-    kept_from = {one.who for one in about}
-    if others and not others - kept_from:
+    if not others - {one.who for one in about}:
         about = [replace(one, stops=True) for one in about]
-    return (*_about_us(group, theirs, own), *about, *_about_readers(group, theirs, others, own))
+    outside = (held.members - others - {own}) | set(strangers)
+    return (*_about_us(held, own, url), *about, *_about_readers(held, wanted, outside, own))
 
 
-def members_of(group: Json) -> dict[str, bool]:
-    """Return the members of *group*: organisation uuid to its extend flag."""
-    found = {}
-    for row in group.get("SharingGroupOrg") or ():
-        uuid = (row.get("Organisation") or {}).get("uuid") or row.get("uuid")
-        if isinstance(uuid, str):
-            found[uuid.lower()] = bool(row.get("extend"))
-    return found
-
-
-def servers_of(group: Json) -> dict[str, bool]:
-    """Return the servers of *group*: URL to whether all its organisations are meant."""
-    return {
-        str((row.get("Server") or {}).get("url", "")): bool(row.get("all_orgs"))
-        for row in group.get("SharingGroupServer") or ()
-    }
-
-
-def is_roaming(group: Json) -> bool:
-    """Say whether events in *group* go to every MISP that has a member."""
-    return bool((group.get("SharingGroup") or group).get("roaming"))
-
-
-def _about_us(group: Json, theirs: dict[str, bool], own: str) -> Iterator[Finding]:
-    if own not in theirs:
+def _about_us(held: SharingGroup, own: str, url: str) -> Iterator[Finding]:
+    if own not in held.members:
         yield Finding("own-organisation-missing")
-    if (group.get("SharingGroup") or {}).get("active") is False:
+    if not held.active:
         yield Finding("group-inactive")
-    rows = group.get("SharingGroupServer") or ()
-    if not is_roaming(group) and all(str(row.get("server_id")) == "0" for row in rows):
+    if not held.roaming and not [one for one in held.servers if one.url != url]:
         yield Finding("no-servers")
 
 
 def _about_readers(
-    group: Json, theirs: dict[str, bool], others: set[str], own: str
+    held: SharingGroup, wanted: SharingGroup, outside: Collection[str], own: str
 ) -> Iterator[Finding]:
-    if outsiders := set(theirs) - others - {own}:
-        yield Finding("outsiders", ", ".join(sorted(outsiders)))
-    if open_to_all := sorted(url for url, all_orgs in servers_of(group).items() if all_orgs):
-        yield Finding("all-orgs", ", ".join(open_to_all))
-    if not others:
-        yield Finding("nobody-else")
-    for member, may_extend in sorted(theirs.items()):
-        if may_extend and member in others:
-            yield Finding("may-extend", stops=False, who=member)
+    if outside:
+        yield Finding("group-differs", ", ".join(sorted(outside)))
+    if opened := {one.url for one in (held.servers - wanted.servers) if one.all_orgs}:
+        yield Finding("all-orgs", ", ".join(sorted(opened)))
+    for member in sorted((held.extending - wanted.extending - {own}) & wanted.members):
+        yield Finding("may-extend", stops=False, who=member)
 
 
-def _missing(others: set[str], theirs: dict[str, bool]) -> Iterator[Finding]:
-    for member in sorted(others - set(theirs)):
-        yield Finding("member-missing", stops=False, who=member)
-
-
-def _about(one: Receiver, group: Json) -> Iterator[Finding]:
-    servers = servers_of(group)
-    if is_roaming(group) or one.url in servers:
+def _about(one: Receiver, held: SharingGroup) -> Iterator[Finding]:
+    urls = {server.url for server in held.servers}
+    if held.roaming or one.url in urls:
         return
-    alike = next((url for url in servers if _place(url) == _place(one.url)), None)
+    alike = next((url for url in sorted(urls) if _place(url) == _place(one.url)), None)
     if alike is not None:
         yield Finding("url-differs", f"{alike} is not {one.url}", False, one.organisation)
     else:
         yield Finding("server-not-in-group", one.url, False, one.organisation)
+
+
+def _members(answer: Json) -> Iterator[tuple[str, bool]]:
+    for row in answer.get("SharingGroupOrg") or ():
+        uuid = (row.get("Organisation") or {}).get("uuid") or row.get("uuid")
+        if isinstance(uuid, str):
+            yield uuid.lower(), bool(row.get("extend"))
+
+
+def _servers(answer: Json, url: str) -> Iterator[GroupServer]:
+    for row in answer.get("SharingGroupServer") or ():
+        named = str((row.get("Server") or {}).get("url", ""))
+        here = str(row.get("server_id")) == "0"
+        yield GroupServer(url if here else named, bool(row.get("all_orgs")))
 
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

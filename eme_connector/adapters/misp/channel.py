@@ -16,6 +16,7 @@ from typing import Any, Literal
 from eme_connector.adapters.misp.client import MispClient
 from eme_connector.adapters.misp.connection import Json
 from eme_connector.adapters.misp.upsert import owner, upsert
+from eme_connector.domain.audience import NAMED_ONLY, strangers, viewers
 from eme_connector.domain.delivery import (
     MISP_LANE,
     Absent,
@@ -25,7 +26,7 @@ from eme_connector.domain.delivery import (
     Receipt,
     Unknown,
 )
-from eme_connector.domain.audience import NAMED_ONLY
+from eme_connector.domain.sharing import SharingGroup, Topology
 from eme_connector.domain.threat import Threat
 from eme_connector.errors import DeliveryError
 from eme_connector.formats import misp_group
@@ -40,12 +41,25 @@ NEEDED = ("perm_add", "perm_modify_org", "perm_publish", "perm_sharing_group", "
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A threat as it is now: its raw bytes, its organisation's name, all who may read it."""
+    """A threat as it is now, its raw bytes, and who there is at this moment."""
 
     threat: Threat
     raw: bytes | None
-    organisation: str
-    members: frozenset[str]
+    topology: Topology
+
+    @property
+    def organisation(self) -> str:
+        """The name of the organisation whose threat it is."""
+        known = self.topology.organisations.get(self.threat.organisation)
+        return known.name if known else self.threat.organisation
+
+    @property
+    def group(self) -> SharingGroup | None:
+        """The group that the event goes to; None where it stays with our organisation."""
+        group = self.topology.groups.get(self.threat.group or "")
+        if self.threat.tlp in NAMED_ONLY or not viewers(self.threat, self.topology):
+            return None
+        return group
 
 
 Source = Callable[[str, str], Told | None]
@@ -98,22 +112,24 @@ class MispChannel:
         told = self._source(delivery.threat_id, delivery.organisation)
         if told is None:
             raise DeliveryError("no-threat", permanent=True)
-        group = self._group(told.threat)
-        event = self._rendered(told, group)
+        # before anything is stored: members on our own MISP read what is not published, too
+        group_id, findings = self._examined_group(told)
+        event = self._rendered(told, group_id)
         kept, lost = upsert(event, self._client, again=delivery.attempts > 1)
         uuid = event["uuid"]
         detail = self._reference(uuid) | {"sequence": told.threat.sequence}
         if event["extends_uuid"]:
             detail["extends"] = event["extends_uuid"]
-        warnings = [*_lost("tags-dropped", lost.tags), *_lost("values-changed", lost.changed)]
-        if group is not None:
+        publish = self._terms.publish and told.group is not None
+        if publish and not kept.get("published"):
             try:
-                findings = self._publish(uuid, told, group, kept, delivery)
+                self._publish(uuid, was_tried=delivery.attempts > 1)
             except DeliveryError as exc:
                 exc.learnt = detail | exc.learnt
                 raise
-            warnings += [_warning(one) for one in findings if not one.stops]
-            detail |= {"published": self._terms.publish, "members": self._members(told, findings)}
+        detail |= {"published": publish, "members": self._members(told, findings)}
+        warnings = [_warning(one) for one in findings]
+        warnings += [*_lost("tags-dropped", lost.tags), *_lost("values-changed", lost.changed)]
         return Receipt(uuid, detail | {"warnings": warnings})
 
     def look_up(self, delivery: Delivery) -> LookUp:
@@ -164,41 +180,39 @@ class MispChannel:
     def _reference(self, uuid: str) -> dict[str, Any]:
         return {"event": uuid, "url": f"{self._terms.url}/events/view/{uuid}"}
 
-    def _group(self, threat: Threat) -> Json | None:
-        """Return the group that the event goes to, None where it stays with our organisation."""
-        if threat.group is None or threat.tlp in NAMED_ONLY:
-            return None
-        group = self._client.find_group(threat.group)
-        if group is None:
-            raise DeliveryError("sharing-group-unknown", threat.group)
-        return group
+    def _examined_group(self, told: Told) -> tuple[str, tuple[Finding, ...]]:
+        """Return our MISP's id of the group, and what is wrong with it without stopping us.
 
-    def _rendered(self, told: Told, group: Json | None) -> Json:
+        Raises:
+            DeliveryError: in this group it would reach nobody, or somebody it is not for.
+        """
+        wanted = told.group
+        if wanted is None:
+            return "", ()
+        answer = self._client.find_group(wanted.uuid)
+        if answer is None:
+            raise DeliveryError("sharing-group-unknown", wanted.uuid)
+        held = misp_group.parse(answer, self._terms.url)
+        outside = [one.organisation for one in strangers(told.threat, told.topology, held)]
+        me = self._client.me().organisation
+        findings = misp_group.lint(
+            held, wanted, me, self._terms.url, self._terms.receivers, outside
+        )
+        if stopping := [one for one in findings if one.stops]:
+            said = "; ".join(filter(None, (one.detail or one.who for one in stopping)))
+            raise DeliveryError(stopping[0].code, said)
+        return str(answer["SharingGroup"]["id"]), findings
+
+    def _rendered(self, told: Told, group_id: str) -> Json:
         terms, threat = self._terms, told.threat
         link = f"{terms.threat_url}/{threat.id}" if terms.threat_url else None
         how = Rendering(told.organisation, link, terms.share_assets)
         event = misp_event.render(threat, how, told.raw)
-        event["distribution"] = OWN_ORGANISATION if group is None else GROUP
-        event["sharing_group_id"] = "0" if group is None else str(group["SharingGroup"]["id"])
+        event["distribution"] = GROUP if group_id else OWN_ORGANISATION
+        event["sharing_group_id"] = group_id or "0"
         return event
 
-    def _publish(
-        self, uuid: str, told: Told, group: Json, kept: Json, delivery: Delivery
-    ) -> tuple[Finding, ...]:
-        """Publish where the group would carry it; return what is wrong all the same."""
-        me = self._client.me().organisation
-        findings = misp_group.lint(group, me, told.members | {me}, self._terms.receivers)
-        if not self._terms.publish:
-            return findings
-        if stopping := [one for one in findings if one.stops]:
-            # MISP would publish it all the same, and nobody would have it, or the wrong ones
-            said = "; ".join(filter(None, (one.detail or one.who for one in stopping)))
-            raise DeliveryError(stopping[0].code, said)
-        if not kept.get("published"):
-            self._insist(uuid, was_tried=delivery.attempts > 1)
-        return findings
-
-    def _insist(self, uuid: str, *, was_tried: bool) -> None:
+    def _publish(self, uuid: str, *, was_tried: bool) -> None:
         """Publish and wait until it is: MISP says "published" or "Job queued" in any case."""
         before = self._client.workflow_stops() if was_tried else {}
         self._client.publish(uuid)
@@ -220,10 +234,10 @@ class MispChannel:
 
     def _members(self, told: Told, findings: Iterable[Finding]) -> dict[str, dict[str, Any]]:
         """Return for each member what is known: why not, or that its MISP will be looked at."""
-        others = told.members - {self._client.me().organisation}
-        found: dict[str, dict[str, Any]] = {one: {} for one in sorted(others)}
+        others = (told.group.members if told.group else set()) - {self._client.me().organisation}
         if not self._terms.publish:
-            return {one: {"reason": "left-unpublished"} for one in found}
+            return {one: {"reason": "left-unpublished"} for one in sorted(others)}
+        found: dict[str, dict[str, Any]] = {one: {} for one in sorted(others)}
         for one in findings:
             if one.who in found and one.code != "may-extend":
                 found[one.who] |= {"reason": one.code, "detail": one.detail}

@@ -16,7 +16,7 @@ from eme_connector.domain.delivery import Delivery, Found, LookUp, Receipt
 from eme_connector.errors import DeliveryError
 from eme_connector.formats import misp_group
 from eme_connector.formats.misp_event import event as misp_event
-from eme_connector.formats.misp_group import Receiver
+from eme_connector.formats.misp_group import Finding, Receiver
 
 PATIENCE = 11
 """Doublings of the pause after a look that found nothing: up to half an hour."""
@@ -92,31 +92,34 @@ class MispCheck:
             return DeliveryError(why.code, why.detail, permanent=True)
         return DeliveryError("not-seen-there", retry_after=_pause(delivery))
 
-    def _why(self, told: Told) -> misp_group.Finding | None:
+    def _why(self, told: Told) -> Finding | None:
         """Return what our own group says about why this member does not have it."""
-        group = self._here.find_group(told.threat.group) if told.threat.group else None
-        if group is None:
+        wanted, one = told.group, self._receiver
+        answer = self._here.find_group(wanted.uuid) if wanted else None
+        if wanted is None or answer is None:
             return None
+        held = misp_group.parse(answer, self._our_url)
         me = self._here.me().organisation
-        findings = misp_group.lint(group, me, told.members | {me}, [self._receiver])
-        mine = (one for one in findings if one.who == self._receiver.organisation)
-        return next((one for one in mine if one.code != "may-extend"), None)
+        findings = misp_group.lint(held, wanted, me, self._our_url, [one])
+        mine = (f for f in findings if f.who == one.organisation and f.code != "may-extend")
+        return next(mine, None)
 
-    def _judge_group(self, group: Json, told: Told) -> str:
+    def _judge_group(self, copy: Json, told: Told) -> str:
         """Return what is worth a note about the copy of the group there.
 
         Raises:
             DeliveryError: it keeps members from reading, or lets others read.
         """
-        there = set(misp_group.members_of(group))
-        wanted = told.members | {self._here.me().organisation}
-        if there and (outsiders := there - wanted):
-            raise DeliveryError("group-wider-there", ", ".join(sorted(outsiders)), permanent=True)
-        if there and (missing := wanted - there):
+        if not copy or told.group is None:
+            return ""
+        there = misp_group.parse(copy, self._receiver.url)
+        wanted = told.group.members | {self._here.me().organisation}
+        if outside := there.members - wanted:
+            raise DeliveryError("group-wider-there", ", ".join(sorted(outside)), permanent=True)
+        if missing := wanted - there.members:
             raise DeliveryError("group-stale-there", ", ".join(sorted(missing)), permanent=True)
-        known = misp_group.servers_of(group)
-        lost = known and not misp_group.is_roaming(group) and self._our_url not in known
-        return "no-way-back" if lost else ""
+        knows_us = there.roaming or self._our_url in {one.url for one in there.servers}
+        return "" if knows_us else "no-way-back"
 
 
 def _pause(delivery: Delivery) -> float:
