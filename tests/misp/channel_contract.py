@@ -1,0 +1,501 @@
+"""What our channel makes of a MISP: where MISP hides a failure, the channel names it.
+
+The double and a real pair run the same suite: where a real one differs, the double is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID, uuid4, uuid5
+
+import pytest
+
+from eme_connector.domain.delivery import Absent, Found, Unknown
+from eme_connector.domain.threat import Asset, Decision, Status, Tlp
+from eme_connector.formats.misp_event import event as misp_event
+from tests import build
+from tests.misp.post import Post, refused, rendered_as, tags, uuid_of, values
+
+SMILE = "\U0001f600"
+
+
+class ChannelContract:
+    """Subclass it and give a `pair` fixture (tests.misp.contract.conftest.Pair)."""
+
+    @pytest.fixture
+    def made(self):
+        found: list[Post] = []
+        yield found
+        for one in found:
+            one.close()
+
+    @pytest.fixture
+    def open_post(self, pair, made):
+        def act(**how):
+            made.append(Post(pair, **how))
+            return made[-1]
+
+        return act
+
+    @pytest.fixture
+    def post(self, open_post):
+        return open_post()
+
+    # what arrives
+
+    def test_members_read_the_event_and_nothing_that_stays_at_home(self, post):  # S4
+        threat = post.threat()
+
+        receipt = post.send(threat)
+        seen = post.check(threat)
+
+        here, there = post.event(threat), post.event(threat, "b", role="user")
+        assert here["published"] and str(here["distribution"]) == "4"
+        assert receipt.detail["url"] == f"{post.pair.a.url}/events/view/{here['uuid']}"
+        assert receipt.detail["members"] == {post.pair.b.organisation: {"check": True}}
+        assert receipt.detail["warnings"] == []
+        assert seen.detail == {"sequence": threat.sequence, "note": ""}
+        assert "security-playbook" in {one["name"] for one in there["Object"]}
+        assert values(there, "status") == ["approved"]
+        assert "tlp:amber" in tags(there)
+        assert "10.0.0.7" in str(here) and "10.0.0.7" not in str(there)
+        assert [one["type"] for one in here["Attribute"]] == ["attachment"]
+        assert there["Attribute"] == []
+
+    def test_a_server_that_the_receiver_does_not_know_does_no_harm(self, post):  # S4
+        a, b = post.pair.a, post.pair.b
+        threat = post.threat(post.group(servers=[a.url, b.url, "http://127.0.0.1:9"]))
+
+        post.send(threat)
+
+        assert post.check(threat).detail["note"] == ""
+
+    def test_a_roaming_group_needs_no_servers(self, post):  # S8
+        threat = post.threat(post.group(servers=[], roaming=True))
+
+        post.send(threat)
+
+        assert post.check(threat).detail["sequence"] == 1
+
+    def test_a_repeat_changes_nothing(self, post):
+        threat = post.threat()
+        post.send(threat)
+        before = post.event(threat)
+
+        post.send(threat, attempts=2)
+
+        assert post.event(threat)["timestamp"] == before["timestamp"]
+        assert post.event(threat)["published"]
+
+    def test_a_decision_updates_the_event_everywhere(self, post):
+        threat = post.threat(decision=Decision(Status.PENDING))
+        post.send(threat)
+        assert 'workflow:state="incomplete"' in tags(post.event(threat))
+        post.pair.later()
+
+        decided = post.change(threat, decision=Decision(Status.DECLINED, "anna", build.AT))
+        post.send(decided)
+
+        assert post.check(decided).detail["sequence"] == 2
+        assert 'workflow:state="incomplete"' not in tags(post.event(threat))
+        assert 'workflow:state="complete"' in tags(post.event(threat))
+        assert values(post.event(threat, "b"), "status") == ["declined"]
+        assert "declined" in str(post.event(threat)["EventReport"]).lower()
+
+    def test_what_a_revision_leaves_out_goes(self, post):
+        threat = post.threat(detection=build.detection(summary="first words", source="sensor 1"))
+        post.send(threat)
+        post.pair.later()
+
+        shorter = build.detection(summary="other words", playbooks=())
+        post.send(post.change(threat, detection=shorter, revision=2))
+
+        for side in ("a", "b"):
+            there = post.event(threat, side)
+            assert "first words" not in str(values(there, "summary") + values(there, "text"))
+            assert "sensor 1" not in str(there["Object"])
+            assert not [
+                one
+                for one in there["Object"]
+                if one["name"] == "security-playbook" and not one.get("deleted")
+            ]
+
+    def test_characters_of_four_bytes_come_back_as_they_were(self, post):  # G1
+        detection = build.detection(name=f"Cam {SMILE}", summary=f"{SMILE}{SMILE} é ☃ \\u{{1F600}}")
+        threat = post.threat(detection=detection)
+
+        post.send(threat)
+
+        back = misp_event.parse(post.event(threat, "b")).detection
+        assert (back.name, back.summary) == (detection.name, detection.summary)
+        assert "?" not in post.event(threat, "b")["info"]
+
+    def test_what_only_named_people_may_read_stays_at_home(self, post):
+        threat = post.threat(tlp=Tlp.RED)
+
+        receipt = post.send(threat)
+
+        here = post.event(threat)
+        assert (str(here["distribution"]), here["published"]) == ("0", False)
+        assert (receipt.detail["published"], receipt.detail["members"]) == (False, {})
+        assert not post.has(threat, "b")
+
+    # who has it, and whose it is
+
+    def test_a_look_up_says_what_is_there(self, post, open_post):
+        threat = post.threat()
+        channel, delivery = post.channels["misp"], post.delivery("misp", threat)
+        assert channel.look_up(delivery) == Absent()
+
+        post.send(threat)
+        found = channel.look_up(delivery)
+
+        assert isinstance(found, Found)
+        assert (found.receipt.detail["sequence"], found.receipt.detail["published"]) == (1, True)
+        assert channel.look_up(replace(delivery, sequence=2)) == Absent()
+
+    def test_an_event_of_others_under_our_uuid_is_left_alone(self, post):
+        threat = post.threat()
+        theirs = {"uuid": uuid_of(threat), "info": "theirs", "distribution": "1"}
+        assert post.pair.a.post("/events/add", theirs, role="sync").status == 200
+
+        with refused("event-not-ours") as found:
+            post.send(threat)
+
+        assert found.value.permanent
+        assert post.event(threat)["info"] == "theirs"
+        known = post.channels["misp"].look_up(post.delivery("misp", threat))
+        assert known == Unknown("event-not-ours")
+
+    def test_an_event_that_we_may_not_see_is_a_duplicate(self, post):
+        threat = post.threat()
+        theirs = {"uuid": uuid_of(threat), "info": "theirs", "distribution": "0"}
+        assert post.pair.a.post("/events/add", theirs, role="sync").status == 200
+
+        with refused("duplicate") as found:
+            post.send(threat)
+
+        assert found.value.permanent
+
+    def test_what_misp_made_of_the_same_bundle_is_extended(self, post):
+        bundle = str(uuid4())
+        imported = {"uuid": bundle, "info": "STIX 2.1 Bundle", "distribution": "1"}
+        assert post.pair.a.post("/events/add", imported).status == 200
+        threat = post.threat(bundle_id=f"bundle--{bundle}")
+
+        receipt = post.send(threat)
+        post.send(post.change(threat))
+
+        assert receipt.detail["extends"] == bundle
+        assert post.event(threat)["extends_uuid"] == bundle
+
+    def test_what_names_the_same_bundle_is_extended_but_not_its_other_detections(self, post):
+        bundle = f"bundle--{uuid4()}"
+        first, second = post.threat(bundle_id=bundle), post.threat(bundle_id=bundle)
+
+        assert "extends" not in post.send(first).detail
+        assert "extends" not in post.send(second).detail
+
+        attribute = {"type": "text", "category": "Other", "value": bundle, "uuid": str(uuid4())}
+        fed = {"uuid": str(uuid4()), "info": "fed", "distribution": "1", "Attribute": [attribute]}
+        assert post.pair.a.post("/events/add", fed).status == 200
+        third = post.threat(bundle_id=bundle)
+        assert post.send(third).detail["extends"] == fed["uuid"]
+
+    # what MISP drops and hides
+
+    def test_an_attribute_that_misp_holds_invalid_is_missed(self, post, monkeypatch):  # G2
+        def spoil(event):
+            event["Object"][0]["Attribute"][0] |= {"type": "ip-dst", "value": "no address"}
+
+        rendered_as(monkeypatch, spoil)
+        threat = post.threat()
+
+        with refused("misp-dropped", "iris-detection.") as found:
+            post.send(threat)
+
+        assert found.value.permanent
+        assert not post.event(threat)["published"]
+
+    def test_an_asset_that_is_no_address_arrives_all_the_same(self, post):
+        assets = (Asset("not an address", "", 4), Asset("cam.example", "", 2))
+        threat = post.threat(detection=build.detection(assets=assets))
+
+        post.send(threat)
+
+        assert misp_event.parse(post.event(threat)).detection.assets == assets
+
+    def test_an_attribute_whose_uuid_another_event_has_is_missed(self, post):  # G3
+        threat = post.threat()
+        taken = str(uuid5(UUID(threat.id), "raw"))
+        attribute = {"type": "text", "category": "Other", "value": "first", "uuid": taken}
+        other = {"uuid": str(uuid4()), "info": "other", "Attribute": [attribute]}
+        assert post.pair.a.post("/events/add", other).status == 200
+
+        with refused("misp-dropped", "event.attachment"):
+            post.send(threat)
+
+        assert not post.event(threat)["published"]
+
+    def test_objects_that_misp_keeps_at_home_unasked_are_seen(self, post, monkeypatch):  # G4
+        def forget(event):
+            wanted = event["Object"][0]
+            event["Object"][0] = {k: v for k, v in wanted.items() if k != "distribution"}
+
+        rendered_as(monkeypatch, forget)
+        threat = post.threat()
+
+        with refused("misp-hid", "iris-detection"):
+            post.send(threat)
+
+        assert not post.event(threat)["published"]
+
+    def test_tags_that_the_role_may_not_make_are_missed(self, open_post, monkeypatch):  # G7
+        post = open_post(role="publisher")
+        name = f"eme-test:{uuid4()}"
+        rendered_as(monkeypatch, lambda event: event["Tag"].append({"name": name}))
+        threat = post.threat()
+
+        receipt = post.send(threat)
+
+        (warning,) = [w for w in receipt.detail["warnings"] if w["reason"] == "tags-dropped"]
+        assert name in warning["detail"]
+        assert name not in tags(post.event(threat))
+
+    def test_without_its_marking_nothing_is_published(self, open_post, monkeypatch):  # G7
+        post = open_post(role="publisher")
+
+        def odd(event):
+            event["Tag"] = [{"name": f"tlp:{uuid4()}"}]
+
+        rendered_as(monkeypatch, odd)
+        threat = post.threat()
+
+        with refused("misp-dropped-marking", "tlp:"):
+            post.send(threat)
+
+        assert not post.event(threat)["published"]
+
+    # what a sharing group hides: nothing is even stored then
+
+    def test_a_group_without_us_would_hide_it(self, post):  # S5
+        threat = post.threat(post.group(orgs=[post.pair.b.organisation]))
+
+        with refused("own-organisation-missing"):
+            post.send(threat)
+
+        assert not post.has(threat)
+
+    def test_a_receiver_under_another_url_would_hide_it(self, post):  # S6
+        a, b = post.pair.a, post.pair.b
+        alias = b.url.replace("127.0.0.1", "localhost")
+        row = {"url": alias, "name": alias, "remote_org_id": self.number(a, b.organisation)}
+        made = a.post("/servers/add", row | {"authkey": "0" * 40}).body["Server"]
+        threat = post.threat(post.group(servers=[a.url, alias]))
+
+        try:
+            with refused("url-differs", alias, b.url):
+                post.send(threat)
+        finally:
+            a.post(f"/servers/delete/{made['id']}")
+        assert not post.has(threat)
+
+    def test_a_group_that_names_no_other_misp_reaches_nobody(self, post):  # S7
+        threat = post.threat(post.group(servers=[post.pair.a.url]))
+
+        with refused("no-servers"):
+            post.send(threat)
+
+        assert not post.has(threat)
+
+    def test_a_group_that_names_another_misp_does_not_reach_this_member(self, post):  # S7, G12
+        a, b = post.pair.a, post.pair.b
+        row = {"url": "http://127.0.0.1:9", "name": f"third {uuid4()}", "authkey": "0" * 40}
+        row |= {"remote_org_id": self.number(a, b.organisation), "push": False}
+        made = a.post("/servers/add", row).body["Server"]
+        try:
+            group = post.group(servers=[a.url, "http://127.0.0.1:9"])
+            threat = post.threat(group)
+            with refused("server-not-in-group", b.url):
+                post.send(threat)
+        finally:
+            a.post(f"/servers/delete/{made['id']}")
+
+    def test_a_member_that_is_not_listed_gets_nothing_from_all_orgs(self, post):  # S9
+        a, b = post.pair.a, post.pair.b
+        servers = [
+            {"all_orgs": False, "Server": {"url": a.url, "name": a.url, "all_orgs": False}},
+            {"all_orgs": True, "Server": {"url": b.url, "name": b.url, "all_orgs": True}},
+        ]
+        group = post.group(orgs=[a.organisation], SharingGroupServer=servers)
+        threat = post.threat(group)
+
+        with refused("member-missing", b.organisation):
+            post.send(threat)
+
+        assert not post.has(threat)
+
+    def test_a_misp_opened_to_everybody_is_refused(self, post):
+        a, b = post.pair.a, post.pair.b
+        servers = [
+            {"all_orgs": True, "Server": {"url": one.url, "name": one.url, "all_orgs": True}}
+            for one in (a, b)
+        ]
+        threat = post.threat(post.group(SharingGroupServer=servers))
+
+        with refused("all-orgs", a.url):
+            post.send(threat)
+
+        assert not post.has(threat)
+
+    def test_a_member_that_our_group_has_not_is_refused(self, post):  # S12, S13
+        a, b = post.pair.a, post.pair.b
+        other = self.organisation(a)
+        group = post.group(orgs=[a.organisation, b.organisation, other])
+        threat = post.threat(group)
+
+        with refused("group-differs", other):
+            post.send(threat)
+
+        assert not post.has(threat)
+
+    def test_one_member_that_is_missing_does_not_keep_it_from_the_others(self, post):
+        a, b = post.pair.a, post.pair.b
+        other = str(uuid4())
+        threat = post.threat(post.group(known=(a.organisation, b.organisation, other)))
+
+        receipt = post.send(threat)
+
+        said = receipt.detail["members"]
+        assert said[other]["reason"] == "member-missing"
+        assert said[b.organisation] == {"check": True}
+
+    def test_a_group_that_misp_does_not_have_is_named(self, post):
+        uuid = str(uuid4())
+        post.know(uuid, post.pair.a.organisation, post.pair.b.organisation)
+
+        with refused("sharing-group-unknown", uuid):
+            post.send(post.threat(uuid))
+
+    # what only a look at the receiver tells
+
+    def test_a_member_added_without_a_newer_date_is_missing_there(self, post):  # S10, S11
+        a, b = post.pair.a, post.pair.b
+        group = post.group()
+        threat = post.threat(group)
+        post.send(threat)
+        other = self.organisation(a)
+        post.pair.later()
+        assert a.post("/sharing_groups/addOrg", {"sg_id": group, "org_id": other}).status == 200
+        post.know(group, a.organisation, b.organisation, other)
+
+        post.send(post.change(threat))
+        with refused("group-stale-there", other) as found:
+            post.check(threat)
+        assert found.value.permanent
+
+        post.pair.later()
+        a.post(f"/sharing_groups/edit/{group}", {"description": "newer"})
+        post.send(post.change(threat))
+        assert post.check(threat).detail["sequence"] == 3
+
+    def test_a_member_that_was_removed_here_but_not_there_is_seen(self, post):  # S12
+        a, b = post.pair.a, post.pair.b
+        other = self.organisation(a)
+        group = post.group(
+            orgs=[a.organisation, b.organisation, other],
+            known=(a.organisation, b.organisation, other),
+        )
+        threat = post.threat(group)
+        post.send(threat)
+        post.check(threat)
+
+        assert a.post("/sharing_groups/removeOrg", {"sg_id": group, "org_id": other}).status == 200
+        post.know(group, a.organisation, b.organisation)
+        post.pair.later()
+        post.send(post.change(threat))
+
+        with refused("group-wider-there", other):
+            post.check(threat)
+
+    def test_what_arrived_hidden_is_told_by_a_key_that_sees_it(self, open_post):  # S5, S6
+        post = open_post(look_as="admin")
+        threat = post.threat(None)
+        self.publish_hidden(post, threat)
+
+        with refused("hidden-there") as found:
+            post.check(threat)
+
+        assert found.value.permanent
+        assert not post.has(threat, "b", role="user")
+
+    def test_what_its_people_cannot_see_is_not_seen(self, post):  # S5, G12
+        threat = post.threat(None)
+        self.publish_hidden(post, threat)
+
+        with refused("not-seen-there") as found:
+            post.check(threat)
+
+        assert not found.value.permanent
+
+    # refusals
+
+    def test_a_deleted_event_does_not_come_back(self, post):
+        threat = post.threat()
+        post.send(threat)
+        assert post.pair.a.post(f"/events/delete/{uuid_of(threat)}").status == 200
+
+        with refused("blocklisted") as found:
+            post.send(threat)
+
+        assert found.value.permanent
+
+    def test_a_wrong_key_is_named(self, open_post):
+        post = open_post(section={"key": "0" * 40})
+
+        with refused("key-refused") as found:
+            post.send(post.threat())
+
+        assert not found.value.permanent
+        with refused("key-refused"):
+            post.channels["misp"].ping()
+
+    def test_a_role_that_may_not_publish_is_named(self, open_post):
+        post = open_post(role="user")
+
+        with refused("not-allowed") as found:
+            post.send(post.threat())
+
+        assert not found.value.permanent
+        assert found.value.learnt["url"].startswith(post.pair.a.url)
+
+    def test_the_doctor_names_what_the_key_lacks(self, open_post):
+        assert list(open_post().channels["misp"].examine()) == []
+        (lacks,) = open_post(role="publisher").channels["misp"].examine()
+        assert "perm_sharing_group" in lacks[0]
+        theirs = open_post(role="sync").channels["misp"].examine()
+        assert "not to us" in next(iter(theirs))[0]
+
+    # helpers
+
+    @staticmethod
+    def number(side, organisation):
+        return next(one["id"] for one in side.organisations() if one["uuid"] == organisation)
+
+    @staticmethod
+    def organisation(side):
+        """Make an organisation that runs no MISP; return its uuid."""
+        uuid = str(uuid4())
+        body = {"name": f"eme-{uuid[:8]}", "uuid": uuid, "local": False}
+        assert side.post("/admin/organisations/add", body).status == 200
+        return uuid
+
+    @staticmethod
+    def publish_hidden(post, threat):
+        """Let a person publish the threat's event into a group that does not hold our own."""
+        b = post.pair.b
+        _, number = post.pair.group(orgs=[b.organisation], servers=[post.pair.a.url, b.url])
+        document = {"uuid": uuid_of(threat), "info": "by hand", "distribution": "4"}
+        document |= {"sharing_group_id": number}
+        assert post.pair.a.post("/events/add", document).status == 200
+        assert post.pair.a.post(f"/events/publish/{uuid_of(threat)}").status == 200

@@ -1,0 +1,20 @@
+"""The channel's contract, run against the double."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.misp.channel_contract import ChannelContract
+from tests.misp.contract.conftest import _doubles
+
+
+@pytest.fixture(scope="module")
+def pair():
+    made = _doubles()
+    yield made
+    for side in (made.a, made.b):
+        side.double.close()
+
+
+class TestDouble(ChannelContract):
+    """On two doubles that sync."""
