@@ -22,6 +22,7 @@ _STATUSES: dict[str, Status] = {
     "not-updated-there": "not-pushed",
     "url-differs": "hidden",
     "hidden-there": "hidden",
+    "dropped-there": "arrived",
     "group-stale-there": "arrived",
     "group-wider-there": "arrived",
     "no-way-back": "arrived",

@@ -161,6 +161,11 @@ REASONS: dict[str, Reason] = {
         "an older state is there",
         "See whether our MISP still pushes to it; it is looked at again.",
     ),
+    "dropped-there": Reason(
+        "it has arrived, but its MISP dropped a part of it without a word",
+        "See the detail for which. Its filters for pushes (types), or another event there with "
+        "the same uuids, do that.",
+    ),
     "hidden-there": Reason(
         "it has arrived, but as 'your organisation only': its people cannot see it",
         "Its MISP could not take over the sharing group: our organisation must be a member, and "

@@ -89,8 +89,9 @@ class Post:
 
     def change(self, threat: Threat, **fields: Any) -> Threat:
         """Return the threat one state later, and let it be the one that is told."""
-        later = {"sequence": threat.sequence + 1, "updated_at": threat.updated_at + 1_000_000}
-        return self.put(replace(self.threats[threat.id], **later | fields))
+        now = self.threats[threat.id]
+        later = {"sequence": now.sequence + 1, "updated_at": now.updated_at + 1_000_000}
+        return self.put(replace(now, **later | fields))
 
     def send(self, threat: Threat, attempts: int = 1) -> Receipt:
         return self.channels["misp"].send(self.delivery("misp", threat, attempts))

@@ -15,7 +15,9 @@ from eme_connector.domain.arrival import check_lane
 from eme_connector.domain.delivery import Delivery, Found, LookUp, Receipt
 from eme_connector.errors import DeliveryError
 from eme_connector.formats import misp_group
+from eme_connector.formats.misp_event import compare
 from eme_connector.formats.misp_event import event as misp_event
+from eme_connector.formats.misp_event.event import Rendering
 from eme_connector.formats.misp_group import Finding, Receiver
 
 PATIENCE = 11
@@ -65,8 +67,9 @@ class MispCheck:
             why = self._why(told)
             raise DeliveryError("hidden-there", why.detail if why else "", permanent=True)
         sequence = misp_event.sequence_of(event)
-        if sequence < delivery.sequence:
+        if sequence < delivery.sequence and event.get("Object"):
             raise DeliveryError("not-updated-there", retry_after=_pause(delivery))
+        self._compare(event, told, sequence)
         note = self._judge_group(event.get("SharingGroup") or {}, told)
         return Receipt(uuid, {"sequence": sequence, "note": note})
 
@@ -91,6 +94,15 @@ class MispCheck:
         if why is not None:
             return DeliveryError(why.code, why.detail, permanent=True)
         return DeliveryError("not-seen-there", retry_after=_pause(delivery))
+
+    def _compare(self, event: Json, told: Told, sequence: int) -> None:
+        """Miss what left us and is not there, where it shows the state that we have now."""
+        if sequence not in (0, told.threat.sequence):
+            return
+        sent = compare.as_told(misp_event.render(told.threat, Rendering(told.organisation)))
+        if lost := compare.losses(sent, event).dropped:
+            names = ", ".join(dict.fromkeys(lost))[:200]
+            raise DeliveryError("dropped-there", names, permanent=True)
 
     def _why(self, told: Told) -> Finding | None:
         """Return what our own group says about why this member does not have it."""

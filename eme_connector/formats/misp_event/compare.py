@@ -60,8 +60,16 @@ def _hidden(sent: Json, kept: Json) -> Iterator[str]:
     known = {str(one.get("uuid")): one for one in kept.get("Object") or ()}
     for one in sent["Object"]:
         there = known.get(one["uuid"])
-        if there and str(there.get("distribution")) == "0" and one["distribution"] != "0":
+        if there and str(there.get("distribution")) == "0" != one.get("distribution"):
             yield str(one["name"])
+
+
+def as_told(event: Json) -> Json:
+    """Return what of *event* leaves our MISP: nothing that stays at home."""
+    return event | {
+        name: [one for one in event.get(name) or () if one.get("distribution") != "0"]
+        for name in ("Attribute", "Object")
+    }
 
 
 def without_stale(event: Json, stored: Json) -> Json:

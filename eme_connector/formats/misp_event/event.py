@@ -116,9 +116,13 @@ def parse(event: Json) -> Threat:
         stand,
         parse_detection(found, rest),
         threat_id=_threat_id(first),
-        tlp=tags.tlp_of(event.get("Tag") or ()) or Tlp.RED,
+        tlp=_tlp(event.get("Tag")) or Tlp.RED,
         bundle_id=first.first("bundle-id"),
     )
+
+
+def _tlp(found: object) -> Tlp | None:
+    return tags.tlp_of(found) if isinstance(found, list) else None
 
 
 def sequence_of(event: Json) -> int:

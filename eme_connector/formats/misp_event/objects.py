@@ -146,6 +146,8 @@ def _frame(
         "uuid": str(uuid5(namespace, label)),
         "name": template.name,
         "meta-category": template.meta_category,
+        # without it MISP stores null, and every receiver drops the object without a word
+        "description": template.description,
         "template_uuid": template.uuid,
         "template_version": template.version,
         "comment": label,

@@ -31,6 +31,7 @@ class ObjectTemplate:
     uuid: str
     version: str
     meta_category: str
+    description: str
     relations: dict[str, Relation]
 
 
@@ -83,6 +84,7 @@ def _template(name: str, one: dict[str, Any], mapping: dict[str, Any]) -> Object
         one["uuid"],
         str(one["version"]),
         one["meta-category"],
+        one["description"],
         {
             relation: Relation(
                 kind,

@@ -118,6 +118,10 @@ class State:
         here = group.server(0)
         return here is not None and here.all_orgs
 
+    def may_use(self, user: User, group: SharingGroup) -> bool:
+        """Say whether *user* may look at a group and put events into it: its owner may, too."""
+        return group.org_id == user.org.id or self.in_group(user, group)
+
     def allowed(self, user: User, distribution: int, sharing_group_id: int) -> bool:
         """Say whether a distribution lets another organisation's *user* see something."""
         if distribution == 4:
