@@ -120,6 +120,29 @@ class Post:
             one.close()
 
 
+class Posting:
+    """Opens posts for tests, and closes them; a subclass gives the `pair`."""
+
+    @pytest.fixture
+    def made(self):
+        found: list[Post] = []
+        yield found
+        for one in found:
+            one.close()
+
+    @pytest.fixture
+    def open_post(self, pair, made):
+        def act(**how):
+            made.append(Post(pair, **how))
+            return made[-1]
+
+        return act
+
+    @pytest.fixture
+    def post(self, open_post):
+        return open_post()
+
+
 def uuid_of(threat: Threat) -> str:
     return misp_event.event_uuid(threat.id)
 

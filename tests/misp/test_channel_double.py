@@ -6,6 +6,7 @@ import pytest
 
 from tests.misp.channel_contract import ChannelContract
 from tests.misp.contract.conftest import _doubles
+from tests.misp.group_contract import GroupContract
 
 
 @pytest.fixture(scope="module")
@@ -16,5 +17,9 @@ def pair():
         side.double.close()
 
 
-class TestDouble(ChannelContract):
+class TestChannel(ChannelContract):
+    """On two doubles that sync."""
+
+
+class TestGroups(GroupContract):
     """On two doubles that sync."""

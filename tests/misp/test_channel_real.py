@@ -12,6 +12,7 @@ import pytest
 
 from tests.misp.channel_contract import ChannelContract
 from tests.misp.contract.conftest import REAL, _real
+from tests.misp.group_contract import GroupContract
 
 
 @pytest.fixture(scope="module")
@@ -21,5 +22,9 @@ def pair():
     return _real()
 
 
-class TestReal(ChannelContract):
+class TestChannel(ChannelContract):
+    """On two real MISPs that sync."""
+
+
+class TestGroups(GroupContract):
     """On two real MISPs that sync."""
