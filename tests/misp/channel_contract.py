@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID, uuid4, uuid5
 
-import pytest
-
 from eme_connector.domain.delivery import Absent, Found, Unknown
 from eme_connector.domain.threat import Decision, Status, Tlp
 from eme_connector.formats.misp_event import event as misp_event
