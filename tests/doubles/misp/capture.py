@@ -243,7 +243,7 @@ def allowed_group(state: State, user: User, group_id: Any) -> int | None:
     """Return the id of a group that *user* may use; a uuid in this place is none (S1)."""
     text = str(group_id or "")
     group = state.groups.get(int(text)) if text.isdigit() else None
-    return group.id if group is not None and state.may_use(user, group) else None
+    return group.id if group is not None and state.in_group(user, group) else None
 
 
 def _truth(value: Any) -> bool:

@@ -101,7 +101,7 @@ def is_uuid(text: Any) -> bool:
 
 def _existing(state: State, user: User, group: SharingGroup, document: Json) -> int | None:
     sync = user.may("perm_sync")
-    if not sync and not state.in_group(user, group):
+    if not sync and not state.may_view(user, group):
         return None
     # strict, and with a resolution of one second: S11; nothing sent counts as newer: S3
     sent = str(document.get("modified") or "")

@@ -137,12 +137,21 @@ def index(call: Call) -> Answer:
     events = [one for one in state.events.values() if state.sees(user, one)]
     if call.asked("published") in ("0", "1"):
         events = [one for one in events if one.published == (call.asked("published") == "1")]
+    for name in ("timestamp", "publish_timestamp"):
+        if since := call.asked(name):
+            events = [one for one in events if getattr(one, name) >= int(since)]
+    events = [one for one in events if not one.protected or _is_ours(call, one)]
     headers = {"X-Result-Count": str(len(events))}
     limit, page = call.asked("limit"), int(call.asked("page") or 1)
     if limit:
         events = events[(page - 1) * int(limit) : page * int(limit)]
     row = _minimal if call.asked("minimal") == "1" else _row
     return Answer([row(state, one) for one in events], headers=headers)
+
+
+def _is_ours(call: Call, event: Event) -> bool:
+    """Say whether the instance's own key is on a protected event: others are not listed."""
+    return call.misp.fingerprint in {one["fingerprint"] for one in event.keys}
 
 
 def create(call: Call, document: Json) -> Event:

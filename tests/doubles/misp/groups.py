@@ -61,7 +61,7 @@ def index(call: Call) -> Answer:
 def view(call: Call) -> Answer:
     state = call.state
     group = state.groups.known(call.arg())
-    if group is None or not state.may_use(call.user, group):
+    if group is None or not state.may_view(call.user, group):
         raise Refused(404 if call.method == "HEAD" else 405, HIDDEN)
     by = state.users[group.sync_user_id].org
     top = head(group) | {"sync_org_name": by.name, "sync_org": short(by)}

@@ -48,6 +48,7 @@ class Misp:
         self.gate: Gate | None = None
         self.calls: list[tuple[str, str, str]] = []
         self.gpg_home: str | None = None
+        self.fingerprint = self.public_key = ""
         self._faults: deque[str] = deque()
         self._waiting: deque[tuple[Job, Callable[[Job], None]]] = deque()
 

@@ -28,7 +28,9 @@ def make_key(misp: Misp) -> str:
     misp.gpg_home = tempfile.mkdtemp(prefix="gpg-")
     who = f"MISP {misp.organisation.name} <misp@{misp.organisation.name.lower()}.test>"
     _gpg(misp.gpg_home, "--quick-generate-key", who, "ed25519", "sign", "never")
-    return _gpg(misp.gpg_home, "--armor", "--export").decode()
+    public = _gpg(misp.gpg_home, "--armor", "--export").decode()
+    misp.fingerprint, misp.public_key = fingerprint(public), public
+    return public
 
 
 def forget_key(misp: Misp) -> None:

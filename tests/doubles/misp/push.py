@@ -67,9 +67,15 @@ def in_group(group: SharingGroup, server: Server) -> bool:
 
 
 def send(misp: Misp, event: Event, server: Server) -> bool:
-    """Send one event to one server; only a signature that cannot be made counts as a failure."""
+    """Send one event to one server; say no only where MISP does.
+
+    That is: nothing is left of the event, or its signature cannot be made.
+    """
     with misp.state.lock:
-        document = {"Event": outgoing(misp.state, event, server)}
+        told = outgoing(misp.state, event, server)
+        if not (told["Attribute"] or told["Object"] or told["EventReport"]):
+            return False
+        document = {"Event": told}
         headers = {}
         if event.protected:
             signature = sign(misp, encode(document)) if event.keys else None

@@ -208,12 +208,12 @@ def _csv(rows: list[Event], headers: dict[str, str]) -> Answer:
     return Answer("\n".join([CSV, *lines, ""]), 200, headers | more)
 
 
-def _since(call: Call, moment: int, asked: Any) -> bool:
-    bounds = [_moment(call, one) for one in _several(asked)]
-    return moment >= bounds[0] and (len(bounds) < 2 or moment <= bounds[1])
+def _since(call: Call, time: int, asked: Any) -> bool:
+    bounds = [moment(call, one) for one in _several(asked)]
+    return time >= bounds[0] and (len(bounds) < 2 or time <= bounds[1])
 
 
-def _moment(call: Call, given: Any) -> int:
+def moment(call: Call, given: Any) -> int:
     text = str(given)
     if found := re.fullmatch(r"(\d+)([smhdw])", text):
         return call.state.clock.now() - int(found[1]) * UNITS[found[2]]

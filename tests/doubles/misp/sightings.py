@@ -11,6 +11,7 @@ from tests.doubles.misp.event_json import show_sighting
 from tests.doubles.misp.push import NoServers, may_have
 from tests.doubles.misp.routes import Call, route
 from tests.doubles.misp.rows import Attribute, Event, Job, Json, Organisation, Server, Sighting
+from tests.doubles.misp.search import moment
 from tests.doubles.misp.wire import Peer
 
 if TYPE_CHECKING:
@@ -73,6 +74,21 @@ def index(call: Call) -> Answer:
     rows = call.state.sightings.values()
     mine = [one for one in rows if event is not None and one.attribute.event_id == event.id]
     return Answer([{"Sighting": show_sighting(call.state, one)} for one in mine])
+
+
+@route("sightings/restsearch")
+def search(call: Call) -> Answer:
+    first, last = int(call.asked("from") or 0), int(call.asked("to") or call.state.clock.now())
+    if call.asked("last"):
+        first = moment(call, call.asked("last"))
+    rows = [
+        one
+        for one in call.state.sightings.values()
+        if first <= one.date <= last
+        and call.state.event(one.attribute.event_id, call.user) is not None
+    ]
+    told = [show_sighting(call.state, one, inside_event=True) for one in rows]
+    return Answer({"response": [{"Sighting": one} for one in told]})
 
 
 @route("events/publishsightings", needs="perm_sighting")

@@ -112,15 +112,11 @@ class State:
         return found.id if found else None
 
     def in_group(self, user: User, group: SharingGroup) -> bool:
-        """Say whether *user* may use and see a group (and what is shared in it)."""
+        """Say whether *user* is listed a group, and sees what is shared in it."""
         if user.may("perm_site_admin") or group.member(user.org.id):
             return True
         here = group.server(0)
         return here is not None and here.all_orgs
-
-    def may_use(self, user: User, group: SharingGroup) -> bool:
-        """Say whether *user* may look at a group and put events into it: its owner may, too."""
-        return group.org_id == user.org.id or self.in_group(user, group)
 
     def allowed(self, user: User, distribution: int, sharing_group_id: int) -> bool:
         """Say whether a distribution lets another organisation's *user* see something."""
@@ -128,6 +124,10 @@ class State:
             group = self.groups.get(sharing_group_id)
             return group is not None and self.in_group(user, group)
         return distribution != 0
+
+    def may_view(self, user: User, group: SharingGroup) -> bool:
+        """Say whether *user* may look at a group: its owner may, though not a member."""
+        return self.in_group(user, group) or group.org_id == user.org.id
 
     def sees(self, user: User, event: Event) -> bool:
         mine = user.org.id in (event.org_id, event.orgc_id)

@@ -79,6 +79,24 @@ def test_a_forged_update_is_refused(pair, protected, public_key):
     assert pair.b.event(uuid)["info"] != "forged"
 
 
+def test_an_instance_that_is_not_on_it_does_not_list_it_and_signs_it_anew(
+    pair, protected, public_key
+):
+    give_key(pair, protected, public_key)
+    uuid = protected["uuid"]
+    pair.a.post(f"/events/publish/{uuid}")
+
+    def listed(side):
+        rows = side.post("/events/index", {"minimal": 1}).body
+        return uuid in {one["uuid"] for one in rows}
+
+    assert (listed(pair.a), listed(pair.b)) == (True, False)
+    agent = {"User-Agent": "MISP 2.5.1"}
+    here = pair.a.get(f"/events/view/{uuid}", headers=agent).headers["x-pgp-signature"]
+    there = pair.b.get(f"/events/view/{uuid}", headers=agent).headers["x-pgp-signature"]
+    assert here != there
+
+
 @pytest.mark.parametrize(("agent", "signed"), [("MISP 2.5.1", True), ("curl/8", False)])
 def test_a_program_that_is_misp_gets_the_signature(pair, protected, public_key, agent, signed):
     give_key(pair, protected, public_key)

@@ -51,6 +51,7 @@ def test_a_pull_and_a_push_say_on_the_wire_what_was_recorded(corpora: Path):
 
     world.call("ci", "POST", "/sharing_groups/edit/1", {"description": "bump"})
     event = {"uuid": UUID, "info": "wire", "distribution": "4", "sharing_group_id": "1"}
+    event |= {"Attribute": [{"type": "domain", "value": "host0.example.com"}]}
     world.call("ci", "POST", "/events/add", event)
     for side in world.sides.values():
         side.calls.clear()

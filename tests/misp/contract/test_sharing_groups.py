@@ -290,6 +290,15 @@ def test_a_taken_name_is_changed_at_add_and_overlooked_at_edit(pair):
     assert pair.a.group(second)["SharingGroup"]["name"] == added
 
 
+def test_the_owner_who_is_no_member_sees_a_group_and_may_not_use_it(pair, event):
+    uuid, number = pair.group(orgs=[pair.b.organisation], servers=[pair.a.url, pair.b.url])
+
+    assert pair.a.get(f"/sharing_groups/view/{uuid}", role="publisher").status == 200
+    document = event(distribution="4", sharing_group_id=number)
+    refused = pair.a.post("/events/add", document, role="publisher")
+    assert (refused.status, refused.message) == (405, "Invalid Sharing Group or not authorised.")
+
+
 def test_an_org_admin_needs_the_nested_form(pair):
     nested = [
         {"extend": True, "Organisation": {"uuid": pair.a.organisation, "name": pair.a.name}},

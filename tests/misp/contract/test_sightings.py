@@ -50,6 +50,19 @@ def test_only_the_minimal_index_shows_when_something_was_seen(pair, shared):
     assert "sighting_timestamp" not in pair.a.event(shared["uuid"])
 
 
+def test_sightings_are_found_by_their_time(pair, shared):
+    body = {"uuid": shared["Attribute"][0]["uuid"], "source": "by time"}
+    made = pair.a.post("/sightings/add", body).body["Sighting"]
+    when = int(made["date_sighting"])
+
+    def found(first, last):
+        rows = pair.a.post("/sightings/restSearch", {"from": first, "to": last}).body["response"]
+        return made["uuid"] in {one["Sighting"]["uuid"] for one in rows}
+
+    assert found(when - 5, when + 5)
+    assert not found(when - 500, when - 400)
+
+
 def test_no_match_is_a_200_with_words(pair):
     for body in ({"values": [str(uuid4())]}, {"uuid": str(uuid4()), "type": "0"}):
         answer = pair.a.post("/sightings/add", body)

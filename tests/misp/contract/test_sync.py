@@ -179,6 +179,24 @@ def test_publish_says_yes_while_the_peer_is_down(pair, published):
     assert not pair.b.has(stored["uuid"])
 
 
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"Attribute": []},
+        {"Attribute": [text("0")]},
+    ],
+)
+def test_an_event_of_which_nothing_is_left_does_say_that_it_failed(pair, event, left):
+    document = event(distribution="3", **left)
+    pair.a.post("/events/add", document)
+
+    refused = pair.a.post(f"/events/publish/{document['uuid']}")
+
+    assert refused.status == 403
+    assert refused.body["errors"] == {"failed_servers": [pair.b.url]}
+    assert not pair.b.has(document["uuid"])
+
+
 def test_the_receiver_sends_it_straight_back_before_it_answers(pair, published):
     if pair.clock is None:
         pytest.skip("the wire of a real pair is not seen from here")
