@@ -30,6 +30,7 @@ COMMANDS = {
     "peers": "peers",
     "token": "token",
     "user": "user",
+    "misp": "misp",
     "stop": "stop",
 }
 

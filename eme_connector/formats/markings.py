@@ -30,6 +30,11 @@ _KNOWN = {f"marking-definition--{uuid}": tlp for tlp, uuid in _IDS.items()} | {
 _ORDER = list(Tlp)
 
 
+def tlp_uuid(tlp: Tlp) -> str:
+    """Return the uuid that STIX and CACAO share for *tlp*."""
+    return _IDS[tlp]
+
+
 def marking_id(tlp: Tlp) -> str:
     """Return the id of the TLP 2.0 marking definition of *tlp*."""
     return f"marking-definition--{_IDS[tlp]}"

@@ -28,12 +28,17 @@ _FRAME = frozenset({"type", "spec_version", "id", "created", "modified", "create
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One leaf: its pointer in the bundle, its fate, and where it went or why it did not."""
+    """One leaf: its pointer, its fate, where it went (or is kept), and why it is not mapped."""
 
     pointer: str
     fate: Fate
     to: str = ""
     reason: str = ""
+
+    def document(self) -> Json:
+        """Return it as plain JSON: where to, or why not."""
+        told = {"reason": self.reason} if self.reason else {"to": self.to}
+        return {"pointer": self.pointer, "fate": self.fate} | told
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +56,7 @@ class Accounting:
         return {
             "pointers": len(self.entries),
             **{fate: self.count(fate) for fate in FATES},
-            "entries": [
-                {"pointer": one.pointer, "fate": one.fate}
-                | ({"to": one.to} if one.to else {})
-                | ({"reason": one.reason} if one.reason else {})
-                for one in self.entries
-            ],
+            "entries": [one.document() for one in self.entries],
         }
 
 

@@ -105,9 +105,10 @@ def as_received(event: Json) -> Json:
     return document | {"objects": [objects[at] for at in sorted(objects)]}
 
 
-def detection_prefixes(found: Mapping[str, FoundObject]) -> list[str]:
-    """Return the prefixes below which there are detections: "" for a threat's event."""
-    return [path.removesuffix("detection/0") for path in found if path.endswith("detection/0")]
+def prefixes(found: Mapping[str, FoundObject]) -> list[str]:
+    """Return the prefixes below which detections of bundles stand."""
+    ends = (path.removesuffix("detection/0") for path in found if path.endswith("detection/0"))
+    return [prefix for prefix in ends if prefix]
 
 
 def _objects(document: Any) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from eme_connector.formats.misp_event.objects import Json
+from eme_connector.formats.misp_event.objects import Json, is_ours
 
 _LOOSE = frozenset({"datetime", "float", "counter", "attachment", "boolean"})
 
@@ -80,7 +80,7 @@ def without_stale(event: Json, stored: Json) -> Json:
     wanted = {one["uuid"]: one for one in event["Object"]}
     objects = list(event["Object"])
     for old in stored.get("Object") or ():
-        if old.get("deleted") or not _is_ours(old):
+        if old.get("deleted") or not is_ours(old):
             continue
         mine = wanted.get(old.get("uuid"))
         if mine is None:
@@ -106,12 +106,6 @@ def _gone(old: list[Json], new: list[Json]) -> list[Json]:
         for one in old
         if one.get("uuid") not in wanted and not one.get("deleted")
     ]
-
-
-def _is_ours(stored: Json) -> bool:
-    from eme_connector.formats.misp_event.tables import tables
-
-    return stored.get("name") in tables().templates
 
 
 def _head(one: Json) -> Json:

@@ -38,6 +38,7 @@ from eme_connector.formats.misp_event.places import MAX_DEPTH, MAX_FILE
 MAX_INFO = 500
 _LEVELS = {Band.LOW: "3", Band.MEDIUM: "2", Band.HIGH: "1", Band.CRITICAL: "1"}
 MAX_STEPS = 10_000
+RAW = "as it was received (stays at home)"
 REST = "rest"
 REST_NAME = "What other attributes do not hold"
 
@@ -132,24 +133,35 @@ def sequence_of(event: Json) -> int:
 
 
 def parse_detection(found: Mapping[str, FoundObject], rest: Json) -> Detection:
-    """Return the detection in *found*; its criticalities are on our scale.
+    """Return the detection of a threat's event; its criticalities are on our scale.
+
+    Raises:
+        InvalidBundle
+    """
+    first = found["detection/0"]
+    return replace(
+        parse_detections(found, rest)[0],
+        flags=tuple(first.values.get("flag", ())),
+        pointer=first.first("pointer"),
+        extra=detection.extra_text(first, rest),
+    )
+
+
+def parse_detections(
+    found: Mapping[str, FoundObject], rest: Json, prefix: str = ""
+) -> tuple[Detection, ...]:
+    """Return the detections below *prefix*; their criticalities are on our scale.
 
     Raises:
         InvalidBundle
     """
     parsed = iris_bundle.parse(
-        {"type": "bundle", "objects": [detection.carrier(found, rest)]},
+        {"type": "bundle", "objects": [detection.carrier(found, rest, prefix)]},
         is_sender=lambda _: True,
         criticality_order="ascending",
         max_steps=MAX_STEPS,
     )
-    first = found["detection/0"]
-    return replace(
-        parsed.detections[0],
-        flags=tuple(first.values.get("flag", ())),
-        pointer=first.first("pointer"),
-        extra=detection.extra_text(first, rest),
-    )
+    return parsed.detections
 
 
 def exact(found: Mapping[str, FoundObject]) -> tuple[dict[str, FoundObject], Json]:
@@ -245,7 +257,7 @@ def raw_attachment(raw: bytes, namespace: UUID) -> Json:
         "category": "External analysis",
         "value": "bundle.json",
         "data": base64.b64encode(raw).decode(),
-        "comment": "as it was received (stays at home)",
+        "comment": RAW,
         "to_ids": False,
         "disable_correlation": True,
         "distribution": OWN_ORGANISATION,

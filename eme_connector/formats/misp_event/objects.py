@@ -27,6 +27,7 @@ MAX_TEXT = 60_000
 _HOME = " (stays at home)"
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]|\\\\u(?=\\{)")
 _ESCAPED = re.compile(r"\\u\{([0-9A-F]{2,6})\}")
+_OWN_PATH = re.compile(r"(\d{1,5}:)?(detection|playbook|asset|vulnerability)/\d{1,5}|decision|rest")
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -187,11 +188,10 @@ def _safe(value: str) -> str:
 
 
 def read(event: Json) -> Iterator[FoundObject]:
-    """Yield the objects of *event* that we can read; deleted ones are gone."""
+    """Yield the objects of *event* that are ours; deleted ones are gone."""
     for one in _dicts(event.get("Object")):
-        name, comment = one.get("name"), one.get("comment")
-        if isinstance(name, str) and isinstance(comment, str) and not one.get("deleted"):
-            yield _read_one(one, name, comment)
+        if is_ours(one) and not one.get("deleted"):
+            yield _read_one(one, one["name"], one["comment"])
 
 
 def _read_one(one: Json, name: str, comment: str) -> FoundObject:
@@ -212,6 +212,12 @@ def _read_one(one: Json, name: str, comment: str) -> FoundObject:
 def split_comment(comment: str) -> tuple[str, bool]:
     """Return (what an object of ours stands for, whether it stays at home)."""
     return comment.removesuffix(_HOME).strip(), comment.endswith(_HOME)
+
+
+def is_ours(one: Json) -> bool:
+    """Say whether an object is one that we write: by its template, and what it stands for."""
+    path, _ = split_comment(str(one.get("comment") or ""))
+    return one.get("name") in tables().templates and _OWN_PATH.fullmatch(path) is not None
 
 
 def overlay(found: Iterable[FoundObject]) -> dict[str, FoundObject]:

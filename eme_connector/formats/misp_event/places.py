@@ -6,20 +6,21 @@ import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from eme_connector.errors import EmeError
 from eme_connector.formats import strict_json
 from eme_connector.formats.fields import parse_time
-from eme_connector.formats.misp_event.objects import Json, split_comment, unescape
-from eme_connector.formats.misp_event.tables import tables
+from eme_connector.formats.misp_event.objects import Json, is_ours, split_comment, unescape
 
 MAX_FILE, MAX_DEPTH = 33_554_432, 80
 """Of a file of ours in an event: what was received, and what had to be written around it."""
 FILES = ("playbook-file", "rest")
-_TAG_VALUE = re.compile(r'="(.*)"', re.DOTALL)
+TAG_VALUE = re.compile(r'="(.*)"', re.DOTALL)
 _CONSTANT = re.compile(r"'((?:[^'\\]|\\.)*)'")
 _TIME_LIKE = re.compile(r"\d{4}-\d\d-\d\d[T ]")
+_LAST = 253_402_300_800
 _KEYS = ("value", "comment", "first_seen", "last_seen", "description", "name")
 Place = tuple[str, str]
 
@@ -38,12 +39,17 @@ class Places:
 
     def of(self, value: str) -> str:
         """Return where *value* stands outside our objects, or an empty text."""
-        return self.values.get(value) or self.values.get(_time(value), "")
+        return self.values.get(value) or self.values.get(moment_of(value), "")
 
     def of_constants(self, pattern: str) -> str:
         """Return where the first constant of a STIX *pattern* stands if all of them do."""
-        found = [self.of(re.sub(r"\\(.)", r"\1", one)) for one in _CONSTANT.findall(pattern)]
+        found = [self.of(one) for one in constants(pattern)]
         return found[0] if found and all(found) else ""
+
+
+def constants(pattern: str) -> list[str]:
+    """Return the text constants of a STIX pattern."""
+    return [re.sub(r"\\(.)", r"\1", one) for one in _CONSTANT.findall(pattern)]
 
 
 def find_places(event: Mapping[str, Any]) -> Places:
@@ -51,7 +57,7 @@ def find_places(event: Mapping[str, Any]) -> Places:
     places = Places()
     for at, one in enumerate(event["Object"]):
         base = f"/Event/Object/{at}"
-        if one["name"] in tables().templates and one.get("comment"):
+        if is_ours(one):
             _own(places, one, base)
         else:
             _other(places, one, base)
@@ -63,7 +69,7 @@ def find_places(event: Mapping[str, Any]) -> Places:
     for at, one in enumerate(event["Tag"]):
         to = f"/Event/Tag/{at}/name"
         places.values.setdefault(one["name"], to)
-        if found := _TAG_VALUE.search(one["name"]):
+        if found := TAG_VALUE.search(one["name"]):
             places.values.setdefault(found[1], to)
     return places
 
@@ -94,7 +100,7 @@ def _own(places: Places, one: Json, base: str) -> None:
 def _other(places: Places, one: Json, base: str) -> None:
     for key, text in _texts(one):
         places.values.setdefault(text, f"{base}/{key}")
-        if stamp := _time(text):
+        if stamp := moment_of(text):
             places.values.setdefault(stamp, f"{base}/{key}")
     for number, attribute in enumerate(one.get("Attribute", ())):
         _other(places, attribute, f"{base}/Attribute/{number}")
@@ -106,8 +112,10 @@ def _texts(one: Json) -> Iterator[tuple[str, str]]:
             yield key, unescape(text)
 
 
-def _time(text: str) -> str:
-    """Return the moment that *text* names, in one form; an empty text for anything else."""
+def moment_of(text: str | int) -> str:
+    """Return the moment that *text* (or seconds since 1970) names, or an empty text."""
+    if isinstance(text, int):
+        return datetime.fromtimestamp(text, UTC).isoformat() if text < _LAST else ""
     found = parse_time(text.replace("+0000", "Z")) if _TIME_LIKE.match(text) else None
     return found[0].isoformat() if found else ""
 

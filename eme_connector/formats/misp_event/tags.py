@@ -58,6 +58,12 @@ def strictest(names: Iterable[str]) -> list[str]:
     return [f"tlp:{marking}", *others] if marking else others
 
 
+def labels(event: Json) -> list[str]:
+    """Return the names of an event's tags but for the markings."""
+    names = (str(tag.get("name", "")) for tag in event.get("Tag") or () if isinstance(tag, dict))
+    return [name for name in dict.fromkeys(names) if name and name.lower() not in _TLP]
+
+
 def tlp_of(tags: Iterable[object]) -> Tlp | None:
     """Return the strictest TLP among MISP's *tags*, or None; TLP 1's white is clear."""
     names = (str(tag.get("name", "")).lower() for tag in tags if isinstance(tag, dict))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from eme_connector.formats.fields import parse_time
@@ -80,3 +81,17 @@ def _all_in(pattern: str, text: str) -> bool:
     """A STIX pattern is told by the attributes that hold its constants."""
     constants = re.findall(r"'((?:[^'\\]|\\.)*)'", pattern) if pattern[:1] in "[(" else []
     return text in [one.replace("\\\\", "\\").replace("\\'", "'") for one in constants]
+
+
+def tells(there: Any, sent: Any) -> bool:
+    """Say whether a value of STIX tells *sent*, a value of MISP."""
+    text, plain = str(there), unescape(str(sent))
+    return (
+        plain.lower() in text.lower()
+        or _number(text) == _number(plain) is not None
+        or _moment(text) == (_moment(plain) or _seconds(plain)) is not None
+    )
+
+
+def _seconds(text: str) -> object:
+    return datetime.fromtimestamp(int(text), UTC) if text.isdigit() else None
