@@ -92,7 +92,7 @@ def without_stale(event: Json, stored: Json) -> Json:
 
 def has_stale(event: Json, stored: Json) -> bool:
     """Say whether *stored* still has something of ours that *event* has not (any more)."""
-    ours = [one for one in stored.get("Object") or () if _is_ours(one) and not one.get("deleted")]
+    ours = [one for one in stored.get("Object") or () if is_ours(one) and not one.get("deleted")]
     kept = [one for _, one in _attributes({"Object": ours}) if not one.get("deleted")]
     wanted = {str(one["uuid"]) for one in event["Object"]}
     wanted |= {str(one["uuid"]) for _, one in _attributes(event)}
