@@ -217,7 +217,7 @@ def split_comment(comment: str) -> tuple[str, bool]:
 def is_ours(one: Json) -> bool:
     """Say whether an object is one that we write: by its template, and what it stands for."""
     path, _ = split_comment(str(one.get("comment") or ""))
-    return one.get("name") in tables().templates and _OWN_PATH.fullmatch(path) is not None
+    return str(one.get("name")) in tables().templates and _OWN_PATH.fullmatch(path) is not None
 
 
 def overlay(found: Iterable[FoundObject]) -> dict[str, FoundObject]:
