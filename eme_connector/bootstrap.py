@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eme_connector import config as configuration
 from eme_connector.domain.sharing import Organisation, Topology
@@ -13,6 +14,9 @@ from eme_connector.ports import Cerebrate, Channel, Clock, Signer, Store
 from eme_connector.usecases.keyring import live_peers
 from eme_connector.usecases.schedule import Job, Schedule
 from eme_connector.usecases.topology import Registers
+
+if TYPE_CHECKING:
+    from eme_connector.adapters.locks import FileLock
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,35 @@ def prepare(config: configuration.Config) -> Path | None:
 
     config.instance.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     return upgrade(config.store_url)
+
+
+def prepare_alone(config: configuration.Config) -> Path | None:
+    """Do as `prepare`, while no other process on this data folder does."""
+    from eme_connector.adapters import locks
+
+    with locks.FileLock(config.instance.data_dir / locks.UPGRADE):
+        return prepare(config)
+
+
+def hold_data(config: configuration.Config) -> bool:
+    """Hold the data folder until this process and all it forks end; False when another has it.
+
+    On SQLite it is ours alone, on PostgreSQL other servers and workers may use it too.
+    """
+    from eme_connector.adapters import locks
+
+    lock = locks.FileLock(config.instance.data_dir / locks.RUNNING)
+    shared = not config.store_url.startswith("sqlite")
+    return lock.acquire(shared=shared, wait=False)
+
+
+def delivery_lock(config: configuration.Config) -> FileLock | None:
+    """Return what only one delivering process at a time may hold; None where many may deliver."""
+    from eme_connector.adapters import locks
+
+    if not config.store_url.startswith("sqlite"):
+        return None
+    return locks.FileLock(config.instance.data_dir / locks.DELIVERING)
 
 
 def schema_versions(config: configuration.Config) -> tuple[str | None, str]:

@@ -190,6 +190,8 @@ def _dangling(config: Config) -> list[str]:
     known = {one.uuid for one in config.organisations}
     groups = {one.uuid for one in config.sharing_groups}
     found = []
+    if config.serve.workers > 1 and config.store_url.startswith("sqlite"):
+        found.append("serve.workers: more than 1 needs PostgreSQL (store.url)")
     if config.instance.organisation not in known:
         found.append("instance.organisation: is not among organisations")
     if len(known) != len(config.organisations):

@@ -73,6 +73,9 @@ class Serve(Section):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8150, ge=1, le=65535, description="Port to listen on.")
+    socket: Path | None = Field(
+        None, description="Unix socket for a proxy on this machine, instead of host and port."
+    )
     threads: int = Field(16, ge=2, le=256, description="Threads beside those of live streams.")
     workers: int = Field(1, ge=1, le=64, description="Processes; more than 1 needs PostgreSQL.")
     behind_proxy: bool = Field(
@@ -86,6 +89,8 @@ class Serve(Section):
     def _loopback_or_proxy(self) -> Serve:
         if not self.behind_proxy and not _is_loopback(self.host):
             raise ValueError("host beyond loopback needs behind_proxy: true and a proxy in front")
+        if self.socket is not None and not self.behind_proxy:
+            raise ValueError("socket needs behind_proxy: true and a proxy in front")
         return self
 
 

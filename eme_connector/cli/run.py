@@ -16,14 +16,15 @@ def serve(context: Context) -> None:
     """Serve the API and the pages, and deliver what is owed."""
     from eme_connector.web.server import serve as run
 
-    run(context.load())
+    run(context.load(), context.load)
 
 
 @click.command()
 @click.pass_obj
 def worker(context: Context) -> None:
     """Deliver what is owed, beside `eme serve`, on PostgreSQL."""
-    from eme_connector.errors import ConfigError
+    from eme_connector.bootstrap import hold_data
+    from eme_connector.errors import ConfigError, Conflict
     from eme_connector.usecases.work import Worker
 
     if context.load().store_url.startswith("sqlite"):
@@ -33,6 +34,8 @@ def worker(context: Context) -> None:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
+    if not hold_data(context.load()):
+        raise Conflict("a restore is going on")
     with context.system() as eme:
         found, schedule = Worker(eme), eme.schedule()
         found.start()

@@ -230,6 +230,14 @@ class Store(Reads, Protocol):
         """
         ...
 
+    def void_leases(self) -> None:
+        """Make all that is in `sending` due at once, where no other process can be sending it.
+
+        Raises:
+            StoreUnavailable
+        """
+        ...
+
     def ping(self) -> None:
         """Raise StoreUnavailable unless a read and a schema of our version are there."""
         ...

@@ -2,48 +2,85 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
 from eme_connector.config import Config
-from eme_connector.errors import EmeError
+from eme_connector.errors import ConfigError, Conflict, EmeError
+from eme_connector.web import worker
 
-SWITCH_S = 0.0005
+KEEP_ALIVE_S = 30
+GRACE_S = 10
+WAITING = 1000
+HEADERS = 60
+HEADER_BYTES = 8190
+LINE_BYTES = 4094
+AGAIN_S = 1.0
+START_S = 30.0
 
 
-def serve(config: Config) -> None:
-    """Serve until a signal says stop; the database must have our schema already."""
-    _Server(config).run()
+def serve(config: Config, load: Callable[[], Config]) -> None:
+    """Serve until a signal says stop; SIGHUP takes over what *load* then returns.
+
+    Raises:
+        Conflict: another process serves from this data folder.
+    """
+    from eme_connector.bootstrap import hold_data
+
+    if not hold_data(config):
+        raise Conflict(f"another process uses {config.instance.data_dir} already")
+    _Server(config, load).run()
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, config: Config, load: Callable[[], Config]) -> None:
+        self.config, self._load = config, load
+        self._again = False
         super().__init__()
 
+    def run(self) -> None:
+        _Arbiter(self).run()
+
+    def take_over(self) -> None:
+        """Read the configuration anew.
+
+        Raises:
+            ConfigError: it cannot be used, or moves what a running process cannot.
+        """
+        fresh = self._load()
+        if _place(fresh) != _place(self.config):
+            raise ConfigError(["where it listens and keeps its data changes at a restart only"])
+        self.config = fresh
+
     def load_config(self) -> None:
-        serve = self._config.serve
+        serve = self.config.serve
+        threads = serve.threads + self.config.live.max_streams
         settings: dict[str, Any] = {
-            "bind": f"{serve.host}:{serve.port}",
+            "bind": f"unix:{serve.socket}" if serve.socket else f"{serve.host}:{serve.port}",
+            "umask": 0o117,
             "workers": serve.workers,
-            "worker_class": "gthread",
-            "threads": serve.threads + self._config.live.max_streams,
-            "keepalive": 30,
+            "worker_class": worker.Worker,
+            "threads": threads,
+            "worker_connections": threads + WAITING,
+            "keepalive": KEEP_ALIVE_S,
             "timeout": 60,
-            "graceful_timeout": 10,
-            "limit_request_line": 4094,
-            "limit_request_fields": 60,
+            "graceful_timeout": GRACE_S,
+            "limit_request_line": LINE_BYTES,
+            "limit_request_fields": HEADERS,
+            "limit_request_field_size": HEADER_BYTES,
             "proc_name": "eme",
             "loglevel": "warning",
             "control_socket_disable": True,
             "forwarded_allow_ips": "*" if serve.behind_proxy else "127.0.0.1",
-            "post_worker_init": _start,
-            "worker_exit": _stop,
+            "post_fork": self._forked,
+            "post_worker_init": worker.start,
+            "worker_exit": worker.stop,
         }
         for name, value in settings.items():
             assert self.cfg is not None
@@ -52,69 +89,74 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """Build the application in the worker: the arbiter stays as small as it is."""
-        from eme_connector.bootstrap import build
+        from eme_connector.bootstrap import build, prepare_alone
         from eme_connector.web.app import create_app
         from eme_connector.web.observe import set_up_logs
 
-        set_up_logs(self._config.log)
+        set_up_logs(self.config.log)
         try:
-            _prepare(self._config)
-            return create_app(build(self._config))
+            if copy := prepare_alone(self.config):
+                print(f"the database before the upgrade is kept as {copy}", file=sys.stderr)
+            return create_app(build(self.config))
         except EmeError as exc:
             print(f"eme cannot start: {exc}", file=sys.stderr)
+            if self._again:
+                time.sleep(AGAIN_S)
+                sys.exit(1)  # another worker is started: what is down may be back by then
             sys.exit(Arbiter.APP_LOAD_ERROR)
 
-
-def _prepare(config: Config) -> None:
-    """Bring the database to our schema; several workers do it one after the other."""
-    import fcntl
-
-    from eme_connector.bootstrap import prepare
-
-    config.instance.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = config.instance.data_dir / "upgrade.lock"
-    lock = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        copy = prepare(config)
-    finally:
-        os.close(lock)
-    if copy:
-        print(f"the database before the upgrade is kept as {copy}", file=sys.stderr)
+    def _forked(self, arbiter: Arbiter, made: worker.Worker) -> None:
+        """Note whether this worker takes the place of one that has served."""
+        self._again = made.age > arbiter.num_workers
 
 
-def _start(worker: Any) -> None:
-    """Begin to deliver: in the process that owns the store."""
-    from eme_connector.usecases.work import Worker
+class _Arbiter(Arbiter):  # type: ignore[misc]
+    """Takes new workers only once they serve, so that a reload cannot end the service."""
 
-    # the writer gives the lock away at each statement; at the default 5 ms it waits for it each
-    # time, and everybody waits for the writer
-    sys.setswitchinterval(SWITCH_S)
-    eme = worker.wsgi.extensions["eme"]
-    eme.store.void_leases()
-    worker.eme_worker = Worker(eme)
-    worker.eme_worker.start()
-    worker.eme_schedule = eme.schedule()
-    worker.eme_schedule.start()
-    _end_streams_at_term(worker)
+    def reload(self) -> None:
+        """Start workers with the configuration as it is now; when they serve, end the old ones."""
+        before = self.app.config
+        try:
+            self.app.take_over()
+        except ConfigError as exc:
+            _say("not reloaded", *exc.problems)
+            return
+        old = list(self.WORKERS)
+        self._use(self.app.config)
+        fresh = [self.spawn_worker() for _ in range(self.cfg.workers)]
+        if self._all_serve(fresh):
+            ended = old
+            _say("reloaded")
+        else:
+            ended = fresh
+            self._use(before)
+            _say("not reloaded", "the new workers do not serve; the old ones go on")
+        for pid in ended:
+            self.kill_worker(pid, signal.SIGTERM)
+
+    def _use(self, config: Config) -> None:
+        self.app.config = config
+        self.app.reload()
+        self.setup(self.app)
+
+    def _all_serve(self, pids: list[int]) -> bool:
+        """Wait for the first sign of life of each, as long as none of them ends."""
+        first = {pid: self.WORKERS[pid].tmp.last_update() for pid in pids}
+        until = time.monotonic() + START_S
+        while time.monotonic() < until:
+            self.reap_workers()
+            if not set(pids) <= self.WORKERS.keys():
+                return False
+            if all(self.WORKERS[pid].tmp.last_update() != first[pid] for pid in pids):
+                return True
+            time.sleep(0.05)
+        return False
 
 
-def _end_streams_at_term(worker: Any) -> None:
-    """Close live streams when asked to stop: an open one would hold a graceful stop back."""
-    from eme_connector.web.pages.live import end_streams
-
-    before = signal.getsignal(signal.SIGTERM)
-
-    def end(number: int, frame: Any) -> None:
-        end_streams(worker.wsgi)
-        if callable(before):
-            before(number, frame)
-
-    signal.signal(signal.SIGTERM, end)
+def _place(config: Config) -> tuple[object, ...]:
+    serve = config.serve
+    return serve.host, serve.port, serve.socket, config.instance.data_dir, config.store_url
 
 
-def _stop(_: Any, worker: Any) -> None:
-    if found := getattr(worker, "eme_worker", None):
-        worker.eme_schedule.stop()
-        found.stop()
-        worker.wsgi.extensions["eme"].store.close()
+def _say(*lines: str) -> None:
+    print(": ".join(lines[:2]), *lines[2:], sep="\n  ", file=sys.stderr, flush=True)

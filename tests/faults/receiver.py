@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 
 
 class Receiver:

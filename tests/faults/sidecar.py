@@ -8,54 +8,80 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import requests
 import yaml
+from click.testing import CliRunner
 
+from eme_connector.cli import main
 from tests.build import CI
 
 PASSWORD = "a long password for the test"
 
 
 class Sidecar:
-    """`eme serve` on *folder*; `eme()` runs a command on the same configuration."""
+    """`eme serve` on *folder*; `eme()` runs a command on the same configuration.
 
-    def __init__(self, folder: Path, port: int, **sections: Any) -> None:
-        self.folder, self.port = folder, port
+    *before* is Python that runs in it first: a test's shorter limits.
+    """
+
+    def __init__(self, folder: Path, port: int, *, before: str = "", **sections: Any) -> None:
+        self.folder, self.port, self._before = folder, port, before
         self.url = f"http://127.0.0.1:{port}"
         self._process: subprocess.Popen[bytes] | None = None
         self._config = folder / "config.yaml"
-        self._config.write_text(yaml.safe_dump(_tree(port, sections)))
+        self.configure(**sections)
+
+    def configure(self, **sections: Any) -> None:
+        """Write the configuration; a running sidecar sees it when told to reload."""
+        self._config.write_text(yaml.safe_dump(_tree(self.port, sections)))
 
     def eme(self, *words: str, input: str | None = None) -> Any:
-        """Run an `eme` command with --json and return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "eme_connector.cli", "--config", str(self._config), *words],
-            capture_output=True,
-            text=True,
-            input=input,
-            check=True,
-            timeout=60,
-        )
+        """Run an `eme` command with --json, beside the server, and return what it printed."""
+        done = CliRunner().invoke(main, ["--config", str(self._config), *words], input=input)
+        assert done.exit_code == 0, (words, done.output, done.exception)
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def start(self) -> float:
         """Start it and return the seconds until it was ready."""
         began = time.monotonic()
-        log = (self.folder / "serve.log").open("ab")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "eme_connector.cli", "--config", str(self._config), "serve"],
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        while time.monotonic() - began < 30:
+        process = self.spawn()
+        while time.monotonic() - began < 30 and process.poll() is None:
             if self._is_ready():
                 return time.monotonic() - began
             time.sleep(0.02)
-        raise AssertionError((self.folder / "serve.log").read_text()[-4000:])
+        raise AssertionError(self.log[-4000:])
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Start it and wait for nothing."""
+        log = (self.folder / "serve.log").open("ab")
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", f"{self._before}\nfrom eme_connector.cli import main\nmain()",
+             "--config", str(self._config), "serve"],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+        return self._process
+
+    @property
+    def log(self) -> str:
+        """What it has printed since the first start."""
+        return (self.folder / "serve.log").read_text()
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send a signal to its first process alone."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def workers(self) -> list[int]:
+        """Return the pids of the processes that serve."""
+        assert self._process is not None
+        children = f"/proc/{self._process.pid}/task/{self._process.pid}/children"
+        return [int(word) for word in Path(children).read_text().split()]
 
     def kill(self) -> None:
         """SIGKILL it and everything it started."""
@@ -66,7 +92,8 @@ class Sidecar:
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
-            os.killpg(self._process.pid, number)
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
             self._process.wait(20)
             self._process = None
 
@@ -78,10 +105,11 @@ class Sidecar:
 
 
 def _tree(port: int, sections: dict[str, Any]) -> dict[str, Any]:
+    serve = {"port": port} | sections.pop("serve", {})
     return {
         "instance": {"organisation": CI, "data_dir": "data"},
         "organisations": [{"uuid": CI, "name": "CI-1"}],
-        "serve": {"port": port},
+        "serve": serve,
         "egress": {"private_networks": ["127.0.0.0/8"]},
         "log": {"level": "warning"},
     } | sections

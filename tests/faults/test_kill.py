@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import random
 import time
 from collections import Counter
@@ -11,10 +10,9 @@ import pytest
 import requests
 
 from tests.faults.client import Client
-from tests.faults.receiver import Receiver
+from tests.faults.receiver import SECRET, Receiver
 from tests.faults.sidecar import PASSWORD, Sidecar
 
-SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 READY_S = 10.0
 SETTLE_S = 2.0
 

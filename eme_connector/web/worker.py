@@ -1,0 +1,163 @@
+"""A gunicorn worker that ends what takes too long to arrive, and what it starts and ends with.
+
+gthread waits for ever for the rest of a request. A front that buffers keeps such requests away;
+where there is none, they are cut off here, so that each holds its thread for a while only.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from gunicorn import util
+from gunicorn.workers.gthread import ThreadWorker
+
+from eme_connector.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from eme_connector.bootstrap import Eme
+    from eme_connector.usecases.schedule import Schedule
+    from eme_connector.usecases.work import Worker as Deliverer
+
+SWITCH_S = 0.0005
+AGAIN_S = 1.0
+READ_S = 30.0
+SEND_MS = 30_000
+SILENT_S = 10
+LINGER_S = 0.5
+DRAIN_BYTES = 8_000_000
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """gthread; a request has `READ_S` to be here whole, `SEND_MS` bounds an answer not taken."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._reading: dict[socket.socket, float] = {}
+
+    def load_wsgi(self) -> None:
+        """Build the application, and note when it begins to answer: then it has been read."""
+        super().load_wsgi()
+        self.application: Any = self.wsgi  # type: ignore[has-type]
+        self.wsgi = self._watched(self.application)
+
+    def init_process(self) -> None:
+        """Let the kernel keep silent connections, and end those that take no answer."""
+        for listening in self.sockets:
+            if listening.sock.family != socket.AF_UNIX:
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, SILENT_S)
+                # connections inherit it
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SEND_MS)
+        super().init_process()
+
+    def handle(self, conn: Any) -> Any:
+        """Handle what comes on a connection, for a limited time until it has been read."""
+        self._reading[conn.sock] = time.monotonic()
+        try:
+            kept = super().handle(conn)
+        finally:
+            self._reading.pop(conn.sock, None)
+        if not kept:
+            _hang_up(conn)
+        return kept
+
+    def notify(self) -> None:
+        """Say that the main thread lives, once a second, and cut off what waits too long."""
+        super().notify()
+        late = time.monotonic() - READ_S
+        for connection, since in list(self._reading.items()):
+            if since < late:
+                _stop_reading(connection)
+
+    def _watched(self, app: Any) -> Any:
+        reading = self._reading
+
+        def call(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+            def begin(*answer: Any) -> Any:
+                reading.pop(environ["gunicorn.socket"], None)
+                return start_response(*answer)
+
+            return app(environ, begin)
+
+        return call
+
+
+def start(worker: Worker) -> None:
+    """Begin to deliver, once no other process of ours does."""
+    from eme_connector.usecases.work import Worker as Deliverer
+
+    # the writer gives the lock away at each statement; at the default 5 ms it waits for it each
+    # time, and everybody waits for the writer
+    sys.setswitchinterval(SWITCH_S)
+    eme = worker.application.extensions["eme"]
+    worker.eme_work = (Deliverer(eme), eme.schedule())
+    worker.eme_ending = threading.Event()
+    run = partial(_begin_to_work, eme, worker.eme_work, worker.eme_ending)
+    threading.Thread(target=run, name="eme-begin", daemon=True).start()
+    _end_streams_at_term(worker)
+
+
+def stop(_: Any, worker: Any) -> None:
+    """Finish what is being delivered and written."""
+    if found := getattr(worker, "eme_work", None):
+        worker.eme_ending.set()
+        for part in reversed(found):
+            part.stop()
+        worker.application.extensions["eme"].store.close()
+
+
+def _begin_to_work(
+    eme: Eme, work: tuple[Deliverer, Schedule], ending: threading.Event
+) -> None:
+    """Wait for the process whose place we take: what it sends is not ours to send again."""
+    from eme_connector.bootstrap import delivery_lock
+
+    lock = delivery_lock(eme.config)
+    if lock is not None:
+        lock.acquire()
+    while not ending.is_set():
+        try:
+            eme.store.void_leases()
+        except StoreUnavailable:
+            ending.wait(AGAIN_S)
+            continue
+        for part in work:
+            part.start()
+        return
+
+
+def _end_streams_at_term(worker: Worker) -> None:
+    """Close live streams when asked to stop: an open one would hold a graceful stop back."""
+    from eme_connector.web.pages.live import end_streams
+
+    before = signal.getsignal(signal.SIGTERM)
+
+    def end(number: int, frame: Any) -> None:
+        end_streams(worker.application)
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def _hang_up(conn: Any) -> None:
+    """Close it here: gunicorn would wait for the other side in the one thread that accepts."""
+    util.close_graceful(conn.sock, timeout=LINGER_S, max_drain=DRAIN_BYTES)
+    conn.close = _is_closed
+
+
+def _is_closed(*, graceful: bool = False) -> None:
+    """Do nothing more."""
+
+
+def _stop_reading(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RD)
+    except OSError:
+        return  # it has closed by itself

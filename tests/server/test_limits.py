@@ -1,0 +1,197 @@
+"""Nobody can sit on the server: what is half sent, too large or not taken has an end."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import time
+from contextlib import suppress
+
+import pytest
+import requests
+
+from eme_connector.web import server, worker
+from tests.conftest import ROOT, find_free_port
+from tests.faults.sidecar import Sidecar
+from tests.server.conftest import HOST
+
+READ_S = 2.0
+DRAIN_S = 5.0  # gunicorn's own, for the rest of a body that was refused
+THREADS = 216
+SHORT = f"from eme_connector.web import worker; worker.READ_S = {READ_S}"
+BEHIND = {"behind_proxy": True, "public_url": f"https://{HOST}"}
+HEAD = f"POST /api/v1/ci/threats HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+HALF_A_HEAD = HEAD.encode()
+HALF_A_BODY = (HEAD + 'Content-Length: 500\r\n\r\n{"type": "bundle"').encode()
+
+
+@pytest.fixture(scope="module")
+def sidecar(tmp_path_factory):
+    """Return a sidecar that gives a request two seconds to arrive."""
+    folder = tmp_path_factory.mktemp("limits")
+    found = Sidecar(folder, find_free_port(), before=SHORT, serve=BEHIND)
+    found.start()
+    yield found
+    found.kill()
+
+
+@pytest.fixture
+def hold():
+    """Return how to open connections that send *data* and then nothing."""
+    opened = []
+
+    def held(port, data, number=1, ca=None):
+        fresh = []
+        for _ in range(number):
+            one = socket.create_connection(("127.0.0.1", port), timeout=20)
+            if ca:
+                one = ssl.create_default_context(cafile=ca).wrap_socket(
+                    one, server_hostname="127.0.0.1"
+                )
+            one.sendall(data)
+            fresh.append(one)
+        opened.extend(fresh)
+        return fresh
+
+    yield held
+    for one in opened:
+        one.close()
+
+
+def seconds_to_answer(url, **how):
+    began = time.monotonic()
+    answer = requests.get(f"{url}/healthz", timeout=30, headers={"Host": HOST}, **how)
+    assert answer.status_code == 200
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("data", [HALF_A_HEAD, HALF_A_BODY], ids=["head", "body"])
+def test_behind_nginx_half_sent_requests_hold_nobody_up(sidecar, make_nginx, hold, data):
+    front = make_nginx(f"127.0.0.1:{sidecar.port}")
+
+    hold(front.port, data, 64, front.ca)
+
+    assert seconds_to_answer(front.url, verify=front.ca) < 1.0
+
+
+@pytest.mark.parametrize("authenticated", [False, True])
+@pytest.mark.parametrize("data", [HALF_A_HEAD, HALF_A_BODY], ids=["head", "body"])
+def test_bare_64_half_sent_requests_hold_nobody_up_and_are_cut_off(
+    sidecar, hold, data, authenticated
+):
+    if authenticated:
+        token = sidecar.eme("token", "create", "half", "--right", "ingest", "--json")["token"]
+        data = data.replace(b"\r\n", f"\r\nAuthorization: Bearer {token}\r\n".encode(), 1)
+
+    held = hold(sidecar.port, data, 64)
+
+    assert seconds_to_answer(sidecar.url) < 1.0
+    began = time.monotonic()
+    for one in held:
+        while one.recv(4096):
+            pass
+    assert time.monotonic() - began < READ_S + DRAIN_S + 2
+
+
+def test_bare_more_than_there_are_threads_hold_others_up_until_they_are_cut_off(sidecar, hold):
+    hold(sidecar.port, HALF_A_HEAD, THREADS + 20)
+
+    assert 0.5 < seconds_to_answer(sidecar.url) < READ_S + 4
+
+
+def test_a_request_that_trickles_in_is_cut_off_too(sidecar, hold):
+    (one,) = hold(sidecar.port, HALF_A_HEAD)
+    began = time.monotonic()
+
+    with suppress(ConnectionError):
+        while time.monotonic() - began < 20:
+            one.sendall(b"X")
+            time.sleep(0.2)
+
+    assert time.monotonic() - began < READ_S + 3
+
+
+def test_a_silent_connection_holds_no_thread(sidecar, hold):
+    hold(sidecar.port, b"", THREADS + 20)
+
+    assert seconds_to_answer(sidecar.url) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"GET /" + b"a" * server.LINE_BYTES + b" HTTP/1.1\r\n\r\n", {400, 414}),
+        (b"GET /healthz HTTP/1.1\r\n" + b"X: 1\r\n" * (server.HEADERS + 2) + b"\r\n", {400, 431}),
+        (b"GET /healthz HTTP/1.1\r\nX: " + b"a" * server.HEADER_BYTES + b"\r\n\r\n", {400, 431}),
+    ],
+    ids=["request line", "number of fields", "size of a field"],
+)
+def test_heads_are_bounded(sidecar, hold, data, status):
+    (one,) = hold(sidecar.port, data)
+
+    assert int(one.recv(4096).split()[1]) in status
+
+
+def test_bodies_are_bounded_at_both(sidecar, make_nginx):
+    front = make_nginx(f"127.0.0.1:{sidecar.port}")
+    written = sidecar.eme("token", "create", "limits", "--right", "ingest", "--json")["token"]
+    headers = {"Authorization": f"Bearer {written}", "Host": HOST,
+               "Content-Type": "application/json"}  # fmt: skip
+
+    def post(url, size, **how):
+        path = f"{url}/api/v1/ci/threats"
+        return requests.post(path, data=b" " * size, headers=headers, timeout=20, **how)
+
+    assert post(sidecar.url, 1_048_577).status_code == 413
+    assert (
+        post(front.url, 1_048_577, verify=front.ca)
+        .headers["Content-Type"]
+        .startswith("application/problem+json")
+    )
+    assert post(front.url, 6_000_000, verify=front.ca).status_code == 413
+
+
+def test_an_answer_that_nobody_takes_has_an_end(sidecar):
+    """The kernel ends it; what is checked here is that connections inherit the limit."""
+    assert worker.SEND_MS == 30_000
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, worker.SEND_MS)
+        listening.listen()
+        with socket.create_connection(listening.getsockname()):
+            taken, _ = listening.accept()
+            with taken:
+                found = taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert found == worker.SEND_MS
+
+
+def test_a_unix_socket_serves_its_group_only(tmp_path, make_sidecar, make_nginx):
+    path = tmp_path / "eme.sock"
+    sidecar = make_sidecar(serve=BEHIND | {"socket": str(path)})
+    front = make_nginx(f"unix:{path}")
+    sidecar.spawn()
+
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        answer = requests.get(
+            f"{front.url}/readyz", verify=front.ca, headers={"Host": HOST}, timeout=20
+        )
+        if answer.status_code == 200:
+            break
+        time.sleep(0.1)
+
+    assert answer.status_code == 200
+    assert path.stat().st_mode & 0o777 == 0o660
+
+
+def test_the_limits_are_documented():
+    text = (ROOT / "docs" / "deployment.md").read_text()
+
+    assert f"request line {server.LINE_BYTES:,} bytes" in text
+    assert f"{server.HEADERS} header fields of {server.HEADER_BYTES:,} bytes" in text
+    assert f"here within {worker.READ_S:.0f} s" in text
+    assert f"taken within {worker.SEND_MS // 1000} s" in text
+    assert f"idle for at most {server.KEEP_ALIVE_S} s" in text
+    upstream = re.search(r"keepalive_timeout (\d+)s", text)
+    assert int(upstream[1]) < server.KEEP_ALIVE_S
