@@ -112,9 +112,7 @@ def stop(_: Any, worker: Any) -> None:
         worker.application.extensions["eme"].store.close()
 
 
-def _begin_to_work(
-    eme: Eme, work: tuple[Deliverer, Schedule], ending: threading.Event
-) -> None:
+def _begin_to_work(eme: Eme, work: tuple[Deliverer, Schedule], ending: threading.Event) -> None:
     """Wait for the process whose place we take: what it sends is not ours to send again."""
     from eme_connector.bootstrap import delivery_lock
 
