@@ -88,7 +88,7 @@ class Run:
     started_at: int
     lease_until: int
     state: RunState = "running"
-    ended_at: int | None = None
+    ended_at: int = 0
     calls: int = 0
     reason: str = ""
     undoes: str = ""

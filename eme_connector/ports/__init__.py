@@ -28,6 +28,7 @@ from eme_connector.ports.directory import Cerebrate as Cerebrate
 from eme_connector.ports.directory import Directory as Directory
 from eme_connector.ports.directory import DirectoryReads, DirectoryWrites
 from eme_connector.ports.directory import KeyStore as KeyStore
+from eme_connector.ports.relay import RelayReads, RelayWrites
 from eme_connector.ports.schedule import ScheduleReads, ScheduleWrites
 
 T = TypeVar("T")
@@ -151,12 +152,18 @@ class AccountWrites(Protocol):
 
 
 class Transaction(
-    ThreatWrites, DeliveryWrites, AccountWrites, DirectoryWrites, ScheduleWrites, Protocol
+    ThreatWrites,
+    DeliveryWrites,
+    AccountWrites,
+    DirectoryWrites,
+    ScheduleWrites,
+    RelayWrites,
+    Protocol,
 ):
     """What a work may read and write."""
 
 
-class Reads(DirectoryReads, ScheduleReads, Protocol):
+class Reads(DirectoryReads, ScheduleReads, RelayReads, Protocol):
     """Reads on connections of their own; they never wait for the writer."""
 
     def find_visible_threat(self, threat_id: str, viewer: str) -> Threat | None: ...

@@ -23,11 +23,12 @@ from eme_connector.domain.rights import Right
 from tests.build import AT, CERT, CI, OTHER_CI, detection
 from tests.store.directory import DirectoryContract
 from tests.store.lists import ListContract
+from tests.store.relay import RelayContract
 from tests.store.schedule import ScheduleContract
 from tests.store.some import HOUR, LANE, due, owe, put, some, update
 
 
-class StoreContract(ListContract, DirectoryContract, ScheduleContract):
+class StoreContract(ListContract, DirectoryContract, ScheduleContract, RelayContract):
     """Subclass it and give a `store` fixture."""
 
     # transact

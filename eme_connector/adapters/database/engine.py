@@ -21,6 +21,7 @@ from eme_connector.adapters.database.deliveries import DeliveryRows
 from eme_connector.adapters.database.directory import DirectoryRows
 from eme_connector.adapters.database.keywords import KeywordFollower
 from eme_connector.adapters.database.reads import DatabaseReads
+from eme_connector.adapters.database.relay import RelayQueries, RelayRows
 from eme_connector.adapters.database.schedule import ScheduleRows
 from eme_connector.adapters.database.statements import Connection
 from eme_connector.adapters.database.threats import ThreatRows
@@ -30,12 +31,12 @@ from eme_connector.ports import Transaction
 
 T = TypeVar("T")
 Listener = Callable[[frozenset[str]], None]
-VERSION = "0004"
+VERSION = "0005"
 ATTEMPTS = 4
 _RETRY = {"40001", "40P01", "23505"}  # serialization failure, deadlock, a race for one identity
 
 
-class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows, ScheduleRows):
+class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows, ScheduleRows, RelayRows):
     """`ports.Transaction` on one connection."""
 
     def __init__(
@@ -49,7 +50,7 @@ class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows, ScheduleRows):
         keywords.index(self._db, entries)
 
 
-class DatabaseStore(DatabaseReads):
+class DatabaseStore(DatabaseReads, RelayQueries):
     """`ports.Store` on SQLite or PostgreSQL."""
 
     def __init__(self, url: str, clock: Callable[[], float]) -> None:

@@ -268,3 +268,76 @@ handshake = Table(
     Column("certificate", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
 )
+relay_agreed = Table(
+    "relay_agreed",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("uuid", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+relay_tombstone = Table(
+    "relay_tombstone",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("group", Text, primary_key=True),
+    Column("organisation", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("came_back", Integer, nullable=False),
+)
+relay_doubt = Table(
+    "relay_doubt",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("cycles", Integer, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+)
+relay_unannounced = Table(
+    "relay_unannounced",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("group", Text, primary_key=True),
+)
+relay_run = Table(
+    "relay_run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("target", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("calls", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("undoes", Text, nullable=False),
+)
+Index("relay_run_target", relay_run.c.target, relay_run.c.started_at)
+relay_write = Table(
+    "relay_write",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("call", Integer, nullable=False),
+    Column("word", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("member", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+relay_carried = Table(
+    "relay_carried",
+    metadata,
+    Column("signer", Text, primary_key=True),
+    Column("serial", BigInteger, nullable=False),
+    Column("organisation", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
