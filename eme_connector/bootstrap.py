@@ -68,7 +68,9 @@ class Eme:
 
     def jobs(self) -> tuple[Job, ...]:
         """Return the work that repeats, as the configuration asks for it."""
-        return ()
+        from eme_connector.usecases import cerebrate
+
+        return cerebrate.jobs(self)
 
     def schedule(self) -> Schedule:
         """Return what does it, not yet started."""

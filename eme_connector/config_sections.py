@@ -280,6 +280,9 @@ class CerebrateServer(Section):
     url: Url = Field(description="Its base URL.")
     key: CerebrateKey = Field(description="Authkey of one of its users; also `key_file`.")
     timeout_s: float = Field(60.0, gt=0, le=600, description="Limit of one request.")
+    patience: int = Field(
+        3, ge=1, description="Readings that must agree before a suspicious loss is believed."
+    )
     verify_tls: Literal["yes", "unsafe-no-verification"] = Field(
         "yes", description="`unsafe-no-verification` trusts any certificate, and says so."
     )
@@ -310,9 +313,6 @@ class Cerebrate(CerebrateServer):
     """Our own Cerebrate: organisations, sharing groups and keys are read from it."""
 
     every_s: float = Field(60.0, ge=5, description="How often to read it.")
-    patience: int = Field(
-        3, ge=1, description="Readings that must agree before a list may shrink suspiciously."
-    )
     publish_key: bool = Field(
         True, description="Put our certificate into its key store as S/MIME key."
     )

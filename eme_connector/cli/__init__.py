@@ -28,6 +28,7 @@ COMMANDS = {
     "policy": "policy",
     "outbox": "outbox",
     "peers": "peers",
+    "cerebrate": "cerebrate",
     "token": "token",
     "user": "user",
     "misp": "misp",

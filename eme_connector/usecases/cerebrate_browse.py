@@ -14,6 +14,24 @@ from eme_connector.usecases.cerebrate_links import find_link, need_keeper
 from eme_connector.usecases.system import System
 
 MOST = 500
+_FIRST: Mapping[State, int] = {"differs": 0, "only-there": 1, "only-here": 2, "same": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to show: rows in this state, of this kind, with this in their name (or this uuid)."""
+
+    state: str = ""
+    kind: str = ""
+    text: str = ""
+
+    def takes(self, row: Row) -> bool:
+        """Say whether *row* is to be shown; what is empty takes all."""
+        return (
+            self.state in ("", row.state)
+            and self.kind in ("", row.kind)
+            and (self.text.casefold() in row.name.casefold() or self.text.lower() == row.uuid)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +45,15 @@ class View:
 
 def browse(
     name: str,
+    wanted: Wanted,
     *,
-    state: str = "",
-    kind: str = "",
-    text: str = "",
     caller: Caller,
     system: System,
     most: int = MOST,
 ) -> View:
     """Return what the Cerebrate called *name* has, beside what is where its records go.
 
-    It is read now. *state*, *kind* and *text* (a part of a name, or a uuid) filter.
+    It is read now; nothing is kept.
 
     Raises:
         NotAllowed, NotFound, DeliveryError
@@ -47,14 +63,8 @@ def browse(
     there = find(name, system).fetch()
     here = target(link.into, system)
     rows = compare(there, here)
-    wanted = [
-        one
-        for one in rows
-        if state in ("", one.state)
-        and kind in ("", one.kind)
-        and (text.casefold() in one.name.casefold() or text.lower() == one.uuid)
-    ]
-    return View(tuple(wanted[:most]), Counter(one.state for one in rows), len(wanted))
+    shown = sorted((one for one in rows if wanted.takes(one)), key=lambda one: _FIRST[one.state])
+    return View(tuple(shown[:most]), Counter(one.state for one in rows), len(shown))
 
 
 def target(into: str, system: System) -> Snapshot:

@@ -24,16 +24,39 @@ class Step:
     fix: str = ""
 
 
+SAID = {
+    "name-unresolved": "Its name leads nowhere",
+    "private-address": "Its address is a private one",
+    "plain-http": "It is called without TLS",
+    "unreachable": "It cannot be reached",
+    "connect-timeout": "It cannot be reached",
+    "tls": "Its certificate is not trusted",
+    "redirect-refused": "It sends us elsewhere",
+    "timeout": "It did not answer in time",
+    "broken-off": "It hung up in the middle",
+    "key-refused": "It does not know the key",
+    "not-allowed": "The key may not do this",
+    "key-sees-too-little": "The key sees its own organisation only",
+    "list-incomplete": "It counts more than it shows",
+    "list-changing": "Its list changed while it was read",
+    "failed-or-refused": "It failed inside",
+    "RemoteEmptied": "It suddenly lists nothing; that is not believed",
+}
+"""What each reason means, for people."""
+
 FIXES = {
-    "name-unresolved": "check the host in `url`",
+    "name-unresolved": "check the host in its url",
     "private-address": "list its range in egress.private_networks",
     "plain-http": "use https, or list its range in egress.private_networks",
-    "unreachable": "check `url`, and that it runs and no firewall is between",
-    "connect-timeout": "check `url`, and that no firewall is between",
-    "tls": "check its certificate; an own authority goes into `ca`",
-    "redirect-refused": "`url` must be the address that answers itself",
+    "unreachable": "check its url, that it runs, and that no firewall is between",
+    "connect-timeout": "check its url, and that no firewall is between",
+    "tls": "check its certificate; an own authority goes into ca",
+    "redirect-refused": "give the address that answers itself as url",
+    "broken-off": "look into its log",
+    "list-changing": "it is tried again at the next turn",
+    "RemoteEmptied": "look what happened there; if it is true: eme cerebrate sync --confirm all",
     "timeout": "it is slow: raise timeout_s, or look at its load",
-    "key-refused": "make a new authkey in Cerebrate and put it into `key`",
+    "key-refused": "make a new authkey in Cerebrate and put it into key",
     "not-allowed": "the role of the key's user lacks a permission for this",
     "key-sees-too-little": "give the role of the key's user perm_view_all_orgs",
     "list-incomplete": "its count and its list differ; look into its log",
@@ -89,7 +112,7 @@ def _look(there: Cerebrate, system: System, monotonic: Callable[[], float]) -> I
         began = monotonic()
         seen = there.fetch()
         took = monotonic() - began
-        counts = f"{len(seen.organisations)} organisations, {len(seen.groups)} groups"
+        counts = f"{len(seen.organisations)} organisations, {len(seen.groups)} sharing groups"
         yield Step("lists", "ok", f"{counts} in {took:.1f} s")
         yield Step("keys", "ok", f"{len(there.fetch_keys())} keys")
     except DeliveryError as exc:

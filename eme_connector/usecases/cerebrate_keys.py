@@ -29,27 +29,35 @@ class Certificate:
     state: Literal["own", "peer", "trusted", "known", "expired", "revoked"]
 
 
-def publish(store: KeyStore, keys: Sequence[EncryptionKey], system: System) -> tuple[OwnKey, str]:
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of our certificate: `why` it was refused, `key` when it is new there."""
+
+    state: OwnKey
+    why: str = ""
+    key: EncryptionKey | None = None
+
+
+def publish(store: KeyStore, keys: Sequence[EncryptionKey], system: System) -> Published:
     """Make our certificate an S/MIME key of our organisation, unless it is among *keys*.
 
-    Returns what came of it, and why it was refused. One that is revoked there is not put there
-    again: somebody had a reason.
+    One that is revoked there is not put there again: somebody had a reason.
     """
     section = system.config.cerebrate
     own = system.organisation.uuid
     ring = key_ring(keys)
     if ring.is_revoked(own, system.signer.fingerprint):
-        return "revoked", ""
+        return Published("revoked")
     if system.signer.fingerprint in ring.held:
-        return "published", ""
+        return Published("published")
     if section is None or not section.publish_key:
-        return "off", ""
+        return Published("off")
     wanted = EncryptionKey("", "smime", own, system.signer.certificate)
     try:
         found = store.publish_key(wanted)
     except DeliveryError as exc:
-        return "refused", exc.reason
-    return ("revoked" if found.revoked else "published"), ""
+        return Published("refused", exc.reason)
+    return Published("published", key=found)
 
 
 def revoke_peers(system: System) -> tuple[Peer, ...]:

@@ -2,15 +2,13 @@
 
 Its status codes do not mean what HTTP says: 405 is a key that it does not know or a permission
 that is missing, 200 may carry a refusal, and 500 is a refusal as often as it is a failure. Each
-call makes a PHP session and an entry in its audit log unless the cookie is kept, and only with
-the cookie the entries of writes carry our user. PHP lets one request of a session wait for
-another, so each thread keeps a cookie of its own.
+call makes a PHP session unless the cookie is kept, and only with the cookie the entries of writes
+in its audit log carry our user.
 """
 
 from __future__ import annotations
 
 import json
-import threading
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlencode
@@ -58,7 +56,7 @@ class Connection:
         self._target = Target(self.url, gate, timeout=timeout, most=MOST, tls=tls)
         self._key = key
         self.calls = 0
-        self._kept = threading.local()
+        self._cookies: dict[str, str] = {}
 
     def get(self, path: str, **query: object) -> Any:
         """Return what GET *path* answers.
@@ -168,8 +166,8 @@ class Connection:
         if method == "POST":
             headers["Content-Type"] = "application/json"
             content = json.dumps(body).encode() if body else b"{}"
-        if cookie := getattr(self._kept, "cookie", ""):
-            headers["Cookie"] = cookie
+        if kept := self._cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in kept.items())
         self.calls += 1
         full = f"{path}?{urlencode(query)}" if query else path
         answer = self._target.call(method, path=full, body=content, headers=headers)
@@ -177,14 +175,13 @@ class Connection:
         return answer
 
     def _keep_cookies(self, answer: Answer) -> None:
-        kept: dict[str, str] = getattr(self._kept, "all", {})
+        found = dict(self._cookies)
         for text in answer.cookies:
             try:
-                kept |= {name: one.value for name, one in SimpleCookie(text).items()}
+                found |= {name: one.value for name, one in SimpleCookie(text).items()}
             except CookieError:
                 continue
-        self._kept.all = kept
-        self._kept.cookie = "; ".join(f"{name}={value}" for name, value in kept.items())
+        self._cookies = found
 
 
 def _read(answer: Answer) -> Any:

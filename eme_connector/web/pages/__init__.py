@@ -2,6 +2,7 @@
 
 from eme_connector.web.pages import (  # noqa: F401 - each adds its routes to the blueprint
     audience,
+    cerebrate,
     decisions,
     errors,
     live,

@@ -124,7 +124,10 @@ def _menu(reader: Reader) -> tuple[Entry, ...]:
     entries = [("threats", _("Threats"), "threats")]
     if not reader.is_cert:
         entries.append(("policy", _("Policy"), "policy"))
-    here = "policy" if "policy" in request.path else "threats" if "threats" in request.path else ""
+    if reader.keeps_directory:
+        entries.append(("cerebrate_status", _("Sharing"), "shared"))
+    first = request.path.split("/")[1]
+    here = {"sharing": "cerebrate_status"}.get(first, first)
     return tuple(
         Entry(name, icon, url_for(f"pages.{view}"), here == view) for view, name, icon in entries
     )

@@ -37,6 +37,13 @@ class Reader:
         """Say whether they may turn the kill switch."""
         return not self.is_cert and self.may(Right.DECIDE)
 
+    @property
+    def keeps_directory(self) -> bool:
+        """Say whether they look after what comes from Cerebrate, where one is configured."""
+        config = self.eme.config
+        own = self.caller.organisation == config.instance.organisation
+        return config.cerebrate is not None and own and self.may(Right.ADMIN)
+
     def may(self, right: Right) -> bool:
         """Say whether they have *right*."""
         return right in self.caller.rights
