@@ -72,6 +72,13 @@ class PreviewQuery(BaseModel):
     )
 
 
+class HealthQuery(BaseModel):
+    """How thoroughly to look."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+    quick: bool = Field(False, description="Leave out outside systems, which may take a while.")
+
+
 class DecisionForm(Form):
     """A decision of a person; If-Match names the playbook that was read."""
 

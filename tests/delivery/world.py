@@ -68,7 +68,7 @@ class Sidecar:
     def __init__(self, folder: Path, organisation: str = CI, clock=None, url="", **sections):
         self.clock = clock or Clock()
         config = configuration.parse(tree(folder, organisation, **sections), {})
-        store = open_store(url or _database(folder), clock=self.clock)
+        store = open_store(url or empty_database(folder), clock=self.clock)
         self.eme = Eme(
             config=config,
             store=store,
@@ -139,7 +139,8 @@ def approved(by="anna", **fields):
     return moves.decide(threat, wish, by=by, at=AT, now=now)
 
 
-def _database(folder: Path) -> str:
+def empty_database(folder: Path) -> str:
+    """Return the URL of the database in *folder*; of our schema and empty where it is new."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "eme.db"
     if not path.exists():
