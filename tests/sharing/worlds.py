@@ -31,18 +31,18 @@ def make(chance: random.Random) -> World:
     homes = [_instance(chance, number, uuids) for number in range(chance.randint(0, 4))]
     own = chance.choice(uuids)
     ours = MispInstance(OURS, own, own, frozenset({own, *_some(chance, uuids)}))
-    groups = [_group(chance, uuids, [ours, *homes]) for _ in range(chance.randint(1, 8))]
+    groups = [_group(chance, own, uuids, [ours, *homes]) for _ in range(chance.randint(1, 8))]
     topology = Topology(
         {one: Organisation(one, one[:4]) for one in uuids if chance.random() < 0.9},
         {one.uuid: one for one in groups},
         ours,
         tuple(homes),
     )
-    chosen = chance.choice([None, *groups])
+    chosen = chance.choice([None, *groups, *groups])
     found = threat(
         organisation=own,
         group=chosen.uuid if chosen else None,
-        tlp=chance.choice([Tlp.CLEAR, Tlp.GREEN, *[Tlp.AMBER] * 4, Tlp.AMBER_STRICT, Tlp.RED]),
+        tlp=chance.choice([Tlp.CLEAR, Tlp.GREEN, *[Tlp.AMBER] * 8, Tlp.AMBER_STRICT, Tlp.RED]),
         recipients=tuple(_some(chance, uuids)),
     )
     return World(topology, *_as_misp(topology), found)
@@ -61,8 +61,10 @@ def _instance(chance: random.Random, number: int, uuids: list[str]) -> MispInsta
     )
 
 
-def _group(chance: random.Random, uuids: list[str], known: list[MispInstance]) -> SharingGroup:
-    members = frozenset(_some(chance, uuids))
+def _group(
+    chance: random.Random, own: str, uuids: list[str], known: list[MispInstance]
+) -> SharingGroup:
+    members = frozenset(_some(chance, uuids)) | ({own} if chance.random() < 0.8 else set())
     texts = [one.url for one in known] + [one.known_as for one in known if one.known_as]
     servers = {url: chance.random() < 0.3 for url in texts if chance.random() < 0.6}
     return SharingGroup(
