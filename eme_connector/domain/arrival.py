@@ -21,6 +21,7 @@ _STATUSES: dict[str, Status] = {
     "not-seen-there": "not-pushed",
     "not-updated-there": "not-pushed",
     "url-differs": "hidden",
+    "roaming-with-servers": "hidden",
     "hidden-there": "hidden",
     "dropped-there": "arrived",
     "group-stale-there": "arrived",

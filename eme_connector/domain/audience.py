@@ -213,7 +213,7 @@ def _misp(
     known = {ours.url, *(one.entry for one in topology.behind)}
     held = replace(group, servers=frozenset(s for s in group.servers if s.url in known))
     for one in topology.behind:
-        found = _there(one, held, group if one.relayed else held) | found
+        found = _there(one, held, group) | found
     return found
 
 
@@ -232,20 +232,22 @@ def _is_open(instance: MispInstance, group: SharingGroup) -> bool:
 
 
 def _there(
-    one: MispInstance, sent: SharingGroup, kept: SharingGroup
+    one: MispInstance, sent: SharingGroup, group: SharingGroup
 ) -> dict[str, tuple[Rule, ...]]:
-    """Return who reads the event behind us: *sent* is the group that we push, *kept* theirs."""
+    """Return who reads the event behind us: *sent* is *group* as our MISP pushes it."""
     if not _is_pushed(one, sent):
         return {}
     # whoever brought the event there owns that copy, whatever became of its group
     found: dict[str, tuple[Rule, ...]] = (
         {one.carrier: ("carrier",)} if one.carrier in one.organisations else {}
     )
-    if one.relayed or _is_taken(one, sent):
-        found |= _open_to(one, kept)
-        way: Rule = "roaming" if sent.roaming else "server"
-        found |= dict.fromkeys(_members_at(one, kept), (way,))
-    return found
+    if one.relayed:
+        found |= _open_to(one, group)
+    elif not _is_taken(one, sent):
+        return found
+    # a group that comes with a push is open to nobody but members there: the flag is lost
+    way: Rule = "roaming" if sent.roaming else "server"
+    return found | dict.fromkeys(_members_at(one, sent), (way,))
 
 
 def _is_pushed(one: MispInstance, group: SharingGroup) -> bool:

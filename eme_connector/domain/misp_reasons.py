@@ -142,6 +142,11 @@ REASONS: dict[str, Reason] = {
         "the sharing group does not name its MISP, so nothing is pushed there",
         "Add its server to the group in our MISP, or tick roaming" + _THEN,
     ),
+    "roaming-with-servers": Reason(
+        "the sharing group is roaming but lists servers without its MISP: it would store the "
+        "event hidden",
+        "Take all servers off the roaming group in our MISP, or add that MISP's" + _THEN,
+    ),
     "may-extend": Reason(
         "it may add organisations to the sharing group",
         "Untick 'extend' for it unless that is meant.",

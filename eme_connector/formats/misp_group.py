@@ -61,31 +61,42 @@ def lint(
     url: str,
     receivers: Iterable[Receiver] = (),
     strangers: Collection[str] = (),
+    local: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """Return what is wrong with a group that our MISP holds as *held* and we know as *wanted*.
 
     *own* is the organisation whose key publishes, *url* our MISP's, *strangers* who would read
-    events in it although they may not; organisations are uuids. What keeps an event from a
-    member names it, and stops only where no other member is left.
+    events in it although they may not, *local* who has users on our MISP; organisations are
+    uuids. What keeps an event from a member names it, and stops only where nobody is left.
     """
     others = wanted.members - {own}
     about = [
         *(Finding("member-missing", "", False, one) for one in sorted(others - held.members)),
         *(f for one in receivers if one.organisation in held.members for f in _about(one, held)),
     ]
-    if not others - {one.who for one in about}:
+    at_home = held.members & others & set(local)
+    if not at_home and not others - {one.who for one in about}:
         about = [replace(one, stops=True) for one in about]
     outside = (held.members - others - {own}) | set(strangers)
-    return (*_about_us(held, own, url), *about, *_about_readers(held, wanted, outside, own))
+    return (
+        *_about_us(held, own, url, at_home),
+        *about,
+        *_about_readers(held, wanted, outside, own),
+    )
 
 
-def _about_us(held: SharingGroup, own: str, url: str) -> Iterator[Finding]:
+def _about_us(
+    held: SharingGroup, own: str, url: str, at_home: Collection[str]
+) -> Iterator[Finding]:
     if own not in held.members:
         yield Finding("own-organisation-missing")
     if not held.active:
         yield Finding("group-inactive")
-    if not held.roaming and not [one for one in held.servers if one.url != url]:
-        yield Finding("no-servers")
+    abroad = [one for one in held.servers if one.url != url]
+    if not held.roaming and not abroad:
+        yield Finding("no-servers", stops=not at_home)
+    if held.roaming and held.servers and not abroad:
+        yield Finding("roaming-with-servers", stops=not at_home)
 
 
 def _about_readers(
@@ -101,13 +112,14 @@ def _about_readers(
 
 def _about(one: Receiver, held: SharingGroup) -> Iterator[Finding]:
     urls = {server.url for server in held.servers}
-    if held.roaming or one.url in urls:
+    if one.url in urls or (held.roaming and not urls):
         return
     alike = next((url for url in sorted(urls) if _place(url) == _place(one.url)), None)
     if alike is not None:
         yield Finding("url-differs", f"{alike} is not {one.url}", False, one.organisation)
     else:
-        yield Finding("server-not-in-group", one.url, False, one.organisation)
+        code = "roaming-with-servers" if held.roaming else "server-not-in-group"
+        yield Finding(code, one.url, False, one.organisation)
 
 
 def _members(answer: Json) -> Iterator[tuple[str, bool]]:

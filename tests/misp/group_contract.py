@@ -45,6 +45,15 @@ class GroupContract(Posting):
 
         assert not post.has(threat)
 
+    def test_a_roaming_group_that_names_other_servers_would_hide_it(self, post):
+        group = post.group(servers=[post.pair.a.url], roaming=True)
+        threat = post.threat(group)
+
+        with refused("roaming-with-servers"):
+            post.send(threat)
+
+        assert not post.has(threat)
+
     def test_a_group_that_names_another_misp_does_not_reach_this_member(self, post):  # S7, G12
         a, b = post.pair.a, post.pair.b
         row = {"url": "http://127.0.0.1:9", "name": f"third {uuid4()}", "authkey": "0" * 40}

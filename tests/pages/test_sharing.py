@@ -72,7 +72,10 @@ def test_the_way_through_works_in_a_browser(site, look, threat, width, scheme):
     page.get_by_text("Change who sees this").click()
     page.get_by_label("Sharing group").select_option(GROUP)
     page.get_by_role("button", name="Show who will see it").click()
+    share = page.get_by_role("button", name="Share with 1 organisation")
+    share.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.get_by_role("button", name="Share with 1 organisation").click()
+    share.click()
+    page.get_by_text("Saved who sees this threat.").wait_for()
 
     assert site.now(threat).group == GROUP

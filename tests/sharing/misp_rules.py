@@ -8,7 +8,7 @@ event to the organisation that brought it; a group open to all organisations of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 OWN_ONLY, IN_GROUP = 0, 4
 
@@ -68,7 +68,8 @@ class Instance:
     def receive(self, event: str, uuid: str, sent: GroupCopy, by: str) -> None:
         if uuid in self.groups or self._may_take(sent, by):
             if uuid not in self.groups:
-                self.hold(uuid, sent)
+                # who captures a group from an event looks for the flag where it is not
+                self.hold(uuid, replace(sent, servers=dict.fromkeys(sent.servers, False)))
             self.events[event] = StoredEvent(by, IN_GROUP, uuid)
         else:
             self.events[event] = StoredEvent(by, OWN_ONLY, None)

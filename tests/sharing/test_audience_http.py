@@ -118,7 +118,7 @@ class Field:
                 for one in sorted(group.members)
             ],
             "SharingGroupServer": [
-                {"all_orgs": one.all_orgs, "Server": {"url": one.url, "name": one.url}}
+                {"Server": {"url": one.url, "name": one.url, "all_orgs": one.all_orgs}}
                 for one in group.servers
             ],
         }

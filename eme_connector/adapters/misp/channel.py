@@ -195,8 +195,10 @@ class MispChannel:
         held = misp_group.parse(answer, self._terms.url)
         outside = [one.organisation for one in strangers(told.threat, told.topology, held)]
         me = self._client.me().organisation
+        ours = told.topology.misp
+        local = ours.organisations if ours else ()
         findings = misp_group.lint(
-            held, wanted, me, self._terms.url, self._terms.receivers, outside
+            held, wanted, me, self._terms.url, self._terms.receivers, outside, local
         )
         if stopping := [one for one in findings if one.stops]:
             said = "; ".join(filter(None, (one.detail or one.who for one in stopping)))

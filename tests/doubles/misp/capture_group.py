@@ -58,12 +58,11 @@ def may_create(state: State, user: User, document: Json) -> bool:
         and (row.get("extend") or user.may("perm_sync"))
         for row in document.get("SharingGroupOrg") or ()
     )
-    server = bool(document.get("roaming")) or not document.get("SharingGroupServer")
-    for url, all_orgs in servers_in(document):
-        if url == state.url:
-            server = True
-            member = member or (all_orgs and user.may("perm_sync"))
-    return member and server
+    # that it roams does not help a group which names other servers only
+    rows = document.get("SharingGroupServer") or ()
+    here = [row for row in rows if (row.get("Server") or row).get("url") == state.url]
+    member = member or (user.may("perm_sync") and any(row.get("all_orgs") for row in here))
+    return member and (not rows or bool(here))
 
 
 def may_edit(user: User, group: SharingGroup) -> bool:

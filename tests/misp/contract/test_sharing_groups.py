@@ -90,6 +90,29 @@ def test_a_roaming_group_needs_no_server(pair, publish):
     assert pair.b.group(uuid)["SharingGroup"]["roaming"] is True
 
 
+def test_a_roaming_group_that_names_other_servers_only_is_hidden_there(pair, publish):
+    _, number = pair.group(
+        orgs=[pair.a.organisation, pair.b.organisation], servers=[pair.a.url], roaming=True
+    )
+
+    _, event = publish(number)
+
+    assert pair.b.event(event)["distribution"] == "0"
+
+
+def test_who_brings_a_group_may_be_let_in_by_all_organisations_and_nobody_else(pair, publish):
+    rows = [
+        {"Server": {"url": one, "name": one, "all_orgs": one == pair.b.url}}
+        for one in (pair.a.url, pair.b.url)
+    ]
+    uuid, number = pair.group(orgs=[pair.b.organisation], servers=[], SharingGroupServer=rows)
+
+    _, event = publish(number)
+
+    assert pair.b.event(event)["distribution"] == "4"
+    assert [one["all_orgs"] for one in pair.b.group(uuid)["SharingGroupServer"]] == [False, False]
+
+
 def test_all_organisations_of_a_server_do_not_include_one_that_is_not_listed(pair, publish):
     rows = [
         {"all_orgs": one == pair.b.url, "Server": {"url": one, "name": one}}
