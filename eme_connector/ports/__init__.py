@@ -28,6 +28,9 @@ from eme_connector.ports.directory import Cerebrate as Cerebrate
 from eme_connector.ports.directory import Directory as Directory
 from eme_connector.ports.directory import DirectoryReads, DirectoryWrites
 from eme_connector.ports.directory import KeyStore as KeyStore
+from eme_connector.ports.misp import MispReads, MispWrites
+from eme_connector.ports.misp import MispSharing as MispSharing
+from eme_connector.ports.misp import Pgp as Pgp
 from eme_connector.ports.relay import RelayReads, RelayWrites
 from eme_connector.ports.schedule import ScheduleReads, ScheduleWrites
 
@@ -158,12 +161,13 @@ class Transaction(
     DirectoryWrites,
     ScheduleWrites,
     RelayWrites,
+    MispWrites,
     Protocol,
 ):
     """What a work may read and write."""
 
 
-class Reads(DirectoryReads, ScheduleReads, RelayReads, Protocol):
+class Reads(DirectoryReads, ScheduleReads, RelayReads, MispReads, Protocol):
     """Reads on connections of their own; they never wait for the writer."""
 
     def find_visible_threat(self, threat_id: str, viewer: str) -> Threat | None: ...

@@ -23,12 +23,13 @@ from eme_connector.domain.rights import Right
 from tests.build import AT, CERT, CI, OTHER_CI, detection
 from tests.store.directory import DirectoryContract
 from tests.store.lists import ListContract
+from tests.store.misp import MispContract
 from tests.store.relay import RelayContract
 from tests.store.schedule import ScheduleContract
 from tests.store.some import HOUR, LANE, due, owe, put, some, update
 
 
-class StoreContract(ListContract, DirectoryContract, ScheduleContract, RelayContract):
+class StoreContract(ListContract, DirectoryContract, ScheduleContract, RelayContract, MispContract):
     """Subclass it and give a `store` fixture."""
 
     # transact

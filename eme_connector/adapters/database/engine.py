@@ -20,6 +20,7 @@ from eme_connector.adapters.database.accounts import AccountRows
 from eme_connector.adapters.database.deliveries import DeliveryRows
 from eme_connector.adapters.database.directory import DirectoryRows
 from eme_connector.adapters.database.keywords import KeywordFollower
+from eme_connector.adapters.database.misp import MispRows
 from eme_connector.adapters.database.reads import DatabaseReads
 from eme_connector.adapters.database.relay import RelayQueries, RelayRows
 from eme_connector.adapters.database.schedule import ScheduleRows
@@ -31,12 +32,12 @@ from eme_connector.ports import Transaction
 
 T = TypeVar("T")
 Listener = Callable[[frozenset[str]], None]
-VERSION = "0005"
+VERSION = "0006"
 ATTEMPTS = 4
 _RETRY = {"40001", "40P01", "23505"}  # serialization failure, deadlock, a race for one identity
 
 
-class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows, ScheduleRows, RelayRows):
+class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows, ScheduleRows, RelayRows, MispRows):
     """`ports.Transaction` on one connection."""
 
     def __init__(

@@ -14,6 +14,7 @@ from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.accounts import account_of, handshake_of, token_of
 from eme_connector.adapters.database.deliveries import COLUMNS, IS_OPEN, delivery_of
 from eme_connector.adapters.database.directory import entry_of
+from eme_connector.adapters.database.misp import ENRICHMENT, MARK, enrichment_of
 from eme_connector.adapters.database.schedule import turn_of
 from eme_connector.adapters.database.statements import Connection, Statement
 from eme_connector.adapters.database.threats import setting_of
@@ -23,6 +24,7 @@ from eme_connector.domain.delivery import Delivery, State
 from eme_connector.domain.directory import EncryptionKey, Entry, Snapshot, settle, snapshot
 from eme_connector.domain.handshake import Handshake
 from eme_connector.domain.listing import Aggregate, Change, ListQuery, Page
+from eme_connector.domain.misp import Enrichment, Mark, MarkKind
 from eme_connector.domain.policy import Setting
 from eme_connector.domain.schedule import Turn
 from eme_connector.domain.threat import Threat
@@ -175,6 +177,14 @@ class DatabaseReads:
     def find_peer(self, fingerprint: str) -> Peer | None:
         row = self._first(_PEER, fingerprint=fingerprint)
         return Peer(**_named(t.peer, row)) if row else None
+
+    def mark(self, kind: MarkKind, mark_id: str) -> Mark | None:
+        row = self._first(MARK, kind=kind, id=mark_id)
+        return Mark(*row) if row else None
+
+    def enrichment(self, threat_id: str) -> Enrichment | None:
+        row = self._first(ENRICHMENT, id=threat_id)
+        return enrichment_of(row[0]) if row else None
 
     def turns(self) -> tuple[Turn, ...]:
         return tuple(turn_of(row._asdict()) for row in self._all(select(t.turn).order_by("job")))

@@ -341,3 +341,18 @@ relay_carried = Table(
     Column("at", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
 )
+
+misp_mark = Table(
+    "misp_mark",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    Column("threat_id", Text, nullable=False),
+)
+enrichment = Table(
+    "enrichment",
+    metadata,
+    Column("threat_id", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+)
