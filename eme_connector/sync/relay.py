@@ -28,6 +28,8 @@ DOWN = frozenset(
         "plain-http",
         "redirect-refused",
         "key-refused",
+        "misp-down",
+        "not-misp",
     }
 )
 """Reasons for which no other call to the same target can work now."""
