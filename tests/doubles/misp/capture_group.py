@@ -40,6 +40,7 @@ def capture(state: State, user: User, document: Json) -> int | None:
         str(document.get("created") or now),
         now,
         roaming=bool(document.get("roaming")),
+        active=bool(document.get("active", True)),
     )
     state.groups.put(made)
     _members(state, user, made, document)
@@ -87,8 +88,21 @@ def members_in(document: Json) -> list[tuple[str, str, bool]]:
 
 def servers_in(document: Json) -> list[tuple[str, bool]]:
     """Return URL and `all_orgs` of each server; the flag counts only inside `Server` (S9)."""
-    rows: list[Json] = [row.get("Server") or {} for row in document.get("SharingGroupServer") or ()]
-    return [(str(row.get("url", "")), bool(row.get("all_orgs"))) for row in rows]
+    return [(url, inside) for url, inside, _ in _servers_in(document)]
+
+
+def _servers_in(document: Json) -> list[tuple[str, bool, bool]]:
+    """Return URL, `all_orgs` for a new row, `all_orgs` for a row that is there already.
+
+    The latter is read beside `Server`, and only where it stands inside of it too.
+    """
+    found = []
+    for row in document.get("SharingGroupServer") or ():
+        server: Json = row.get("Server") or {}
+        inside = bool(server.get("all_orgs"))
+        beside = "all_orgs" in server and bool(row.get("all_orgs"))
+        found.append((str(server.get("url", "")), inside, beside))
+    return found
 
 
 def is_uuid(text: Any) -> bool:
@@ -150,8 +164,12 @@ def _members(state: State, user: User, group: SharingGroup, document: Json) -> N
             group.members.append(Member(org.id, extend, next(state.ids["member"])))
         else:
             known.extend = extend
-    for url, all_orgs in servers_in(document):
+    for url, inside, beside in _servers_in(document):
         server_id = state.server_id(url)
-        if server_id is not None and group.server(server_id) is None:
-            row = GroupServer(server_id, all_orgs, next(state.ids["group-server"]))
-            group.servers.append(row)
+        if server_id is None:
+            continue
+        known_row = group.server(server_id)
+        if known_row is None:
+            group.servers.append(GroupServer(server_id, inside, next(state.ids["group-server"])))
+        else:
+            known_row.all_orgs = beside
