@@ -83,6 +83,10 @@ REASONS: dict[str, Reason] = {
         "MISP stored another distribution than we asked for",
         "Look at the event and at the sharing group in MISP. Nothing was published.",
     ),
+    "others-dropped": Reason(
+        "MISP dropped some of what stood in the bundle beside the detection",
+        "See the detail for which; MISP holds these values invalid. The bundle is attached whole.",
+    ),
     "tags-dropped": Reason(
         "MISP dropped tags that it does not know",
         "Enable the taxonomies and galaxies, or " + _ROLE[0].lower() + _ROLE[1:],

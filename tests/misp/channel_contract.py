@@ -5,6 +5,7 @@ The double and a real pair run the same suite: where a real one differs, the dou
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from uuid import UUID, uuid4, uuid5
 
@@ -108,6 +109,23 @@ class ChannelContract(Posting):
         back = misp_event.parse(post.event(threat, "b")).detection
         assert (back.name, back.summary) == (detection.name, detection.summary)
         assert "?" not in post.event(threat, "b")["info"]
+
+    def test_what_stood_beside_the_detection_arrives_too(self, open_post):
+        indicator = {
+            "type": "indicator", "spec_version": "2.1", "id": f"indicator--{uuid4()}",
+            "created": "2026-01-01T00:00:00.000Z", "modified": "2026-01-01T00:00:00.000Z",
+            "pattern": "[ipv4-addr:value = '198.51.100.77']", "pattern_type": "stix",
+            "valid_from": "2026-01-01T00:00:00Z", "indicator_types": ["malicious-activity"],
+        }  # fmt: skip
+        bundle = {"type": "bundle", "id": f"bundle--{uuid4()}", "objects": [indicator]}
+        post = open_post(raw=json.dumps(bundle).encode())
+        threat = post.threat()
+
+        receipt = post.send(threat)
+
+        assert post.check(threat).detail["sequence"] == 1
+        assert receipt.detail["warnings"] == []
+        assert "198.51.100.77" in str(post.event(threat, "b"))
 
     def test_what_only_named_people_may_read_stays_at_home(self, post):
         threat = post.threat(tlp=Tlp.RED)

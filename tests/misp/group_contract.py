@@ -5,7 +5,7 @@ The double and a real pair run the same suite: where a real one differs, the dou
 
 from __future__ import annotations
 
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 from tests.misp.post import Posting, refused, uuid_of
 
@@ -183,6 +183,19 @@ class GroupContract(Posting):
             post.check(threat)
 
         assert not found.value.permanent
+
+    def test_what_the_receiver_drops_is_missed(self, post):  # G3, there
+        threat = post.threat()
+        taken = str(uuid5(UUID(threat.id), "detection/0/name/0"))
+        attribute = {"type": "text", "category": "Other", "value": "first", "uuid": taken}
+        other = {"uuid": str(uuid4()), "info": "other", "Attribute": [attribute]}
+        assert post.pair.b.post("/events/add", other).status == 200
+
+        post.send(threat)
+
+        with refused("dropped-there", "iris-detection.name") as found:
+            post.check(threat)
+        assert found.value.permanent
 
     # helpers
 

@@ -36,6 +36,7 @@ class Post:
     role: str = "org_admin"
     look_as: str = "user"
     section: dict[str, Any] = field(default_factory=dict)
+    terms: dict[str, Any] = field(default_factory=dict)
     groups: dict[str, SharingGroup] = field(default_factory=dict)
     threats: dict[str, Threat] = field(default_factory=dict)
     raw: bytes = RAW
@@ -51,6 +52,8 @@ class Post:
         } | self.section
         config = Misp.model_validate(settings)
         channels = open_channels(config, LOOPBACK, self.source, organisation=a.organisation)
+        ours = channels[0]
+        ours._terms = replace(ours._terms, **self.terms)
         self.channels = {one.lane: one for one in channels}
 
     def source(self, threat_id: str, _: str) -> Told | None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
+from uuid import UUID
 
 from eme_connector.adapters.misp.client import MispClient
 from eme_connector.adapters.misp.connection import Json
@@ -31,6 +32,7 @@ from eme_connector.domain.threat import Threat
 from eme_connector.errors import DeliveryError
 from eme_connector.formats import misp_group
 from eme_connector.formats.misp_event import event as misp_event
+from eme_connector.formats.misp_event import foreign, others
 from eme_connector.formats.misp_event.event import Rendering
 from eme_connector.formats.misp_group import Finding, Receiver
 
@@ -114,8 +116,8 @@ class MispChannel:
             raise DeliveryError("no-threat", permanent=True)
         # before anything is stored: members on our own MISP read what is not published, too
         group_id, findings = self._examined_group(told)
-        event = self._rendered(told, group_id)
-        kept, lost = upsert(event, self._client, again=delivery.attempts > 1)
+        event, ours = self._rendered(told, group_id)
+        kept, lost = upsert(event, ours, self._client, again=delivery.attempts > 1)
         uuid = event["uuid"]
         detail = self._reference(uuid) | {"sequence": told.threat.sequence}
         if event["extends_uuid"]:
@@ -123,13 +125,17 @@ class MispChannel:
         publish = self._terms.publish and told.group is not None
         if publish and not kept.get("published"):
             try:
-                self._publish(uuid, was_tried=delivery.attempts > 1)
+                self._publish(uuid)
             except DeliveryError as exc:
                 exc.learnt = detail | exc.learnt
                 raise
         detail |= {"published": publish, "members": self._members(told, findings)}
         warnings = [_warning(one) for one in findings]
-        warnings += [*_lost("tags-dropped", lost.tags), *_lost("values-changed", lost.changed)]
+        warnings += [
+            *_lost("others-dropped", lost.dropped),
+            *_lost("tags-dropped", lost.tags),
+            *_lost("values-changed", lost.changed),
+        ]
         return Receipt(uuid, detail | {"warnings": warnings})
 
     def look_up(self, delivery: Delivery) -> LookUp:
@@ -205,34 +211,30 @@ class MispChannel:
             raise DeliveryError(stopping[0].code, said)
         return str(answer["SharingGroup"]["id"]), findings
 
-    def _rendered(self, told: Told, group_id: str) -> Json:
+    def _rendered(self, told: Told, group_id: str) -> tuple[Json, Json]:
+        """Return the event, and it without what stood beside the detection in its bundle."""
         terms, threat = self._terms, told.threat
         link = f"{terms.threat_url}/{threat.id}" if terms.threat_url else None
         how = Rendering(told.organisation, link, terms.share_assets)
-        event = misp_event.render(threat, how, told.raw)
+        beside = others.beside(told.raw or b"", foreign.converter(UUID(threat.id)))
+        event = misp_event.render(threat, how, told.raw, beside)
         event["distribution"] = GROUP if group_id else OWN_ORGANISATION
         event["sharing_group_id"] = group_id or "0"
-        return event
+        return event, misp_event.render(threat, how, told.raw)
 
-    def _publish(self, uuid: str, *, was_tried: bool) -> None:
+    def _publish(self, uuid: str) -> None:
         """Publish and wait until it is: MISP says "published" or "Job queued" in any case."""
-        before = self._client.workflow_stops() if was_tried else {}
         self._client.publish(uuid)
-        until = time.monotonic() + self._terms.publish_wait_s
+        wait = self._terms.publish_wait_s
+        until = time.monotonic() + wait
         pause = 0.05
         while not self._client.is_published(uuid):
             if time.monotonic() >= until:
-                raise self._not_published(before if was_tried else None)
+                if why := self._client.workflow_stop(round(wait) + 2):
+                    raise DeliveryError("blocked-by-workflow", why, retry_after=BLOCKED_PAUSE_S)
+                raise DeliveryError("not-published")
             self._sleep(pause)
             pause = min(1.0, pause * 2)
-
-    def _not_published(self, before: dict[int, str] | None) -> DeliveryError:
-        if before is not None:
-            fresh = {k: v for k, v in self._client.workflow_stops().items() if k not in before}
-            if fresh:
-                why = fresh[max(fresh)]
-                return DeliveryError("blocked-by-workflow", why, retry_after=BLOCKED_PAUSE_S)
-        return DeliveryError("not-published")
 
     def _members(self, told: Told, findings: Iterable[Finding]) -> dict[str, dict[str, Any]]:
         """Return for each member what is known: why not, or that its MISP will be looked at."""

@@ -15,7 +15,9 @@ OUR_TAGS = ("tlp:", "PAP:", "workflow:state=", "course-of-action:", "priority-le
 CANDIDATES = 10
 
 
-def upsert(event: Json, client: MispClient, *, again: bool) -> tuple[Json, compare.Losses]:
+def upsert(
+    event: Json, ours: Json, client: MispClient, *, again: bool
+) -> tuple[Json, compare.Losses]:
     """Add *event* or replace what MISP has of it; return (what MISP keeps, what it lost of it).
 
     An event that another made of the same detection is extended, not doubled; *event* then says
@@ -23,14 +25,14 @@ def upsert(event: Json, client: MispClient, *, again: bool) -> tuple[Json, compa
     where it has.
 
     Raises:
-        DeliveryError: content, the marking or the distribution is not as it was sent.
+        DeliveryError: what is in *ours*, the marking or the distribution is not as it was sent.
     """
     kept = _store(event, client, again)
-    lost = compare.losses(event, kept)
-    if lost.dropped:
-        raise DeliveryError("misp-dropped", _names(lost.dropped), permanent=True)
-    if lost.hidden:
-        raise DeliveryError("misp-hid", _names(lost.hidden), permanent=True)
+    lost, missed = compare.losses(event, kept), compare.losses(ours, kept)
+    if missed.dropped:
+        raise DeliveryError("misp-dropped", _names(missed.dropped), permanent=True)
+    if missed.hidden:
+        raise DeliveryError("misp-hid", _names(missed.hidden), permanent=True)
     if any(tag.startswith("tlp:") for tag in lost.tags):
         raise DeliveryError("misp-dropped-marking", _names(lost.tags))
     if not _goes_where(event, kept):

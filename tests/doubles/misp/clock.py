@@ -25,6 +25,6 @@ class Clock:
     def now(self) -> int:
         return int(self._held if self._held is not None else time.time()) + self._ahead
 
-    def text(self) -> str:
+    def text(self, ago: int = 0) -> str:
         """Return the time as MISP writes it into `created` and `modified`."""
-        return datetime.fromtimestamp(self.now(), UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return datetime.fromtimestamp(self.now() - ago, UTC).strftime("%Y-%m-%d %H:%M:%S")

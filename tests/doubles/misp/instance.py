@@ -15,7 +15,7 @@ from tests.doubles.misp.protection import forget_key
 from tests.doubles.misp.roles import BY_WORD
 from tests.doubles.misp.rows import Event, Job, Json, Key, Organisation, Server, User
 from tests.doubles.misp.state import State
-from tests.doubles.misp.system import stopped, went_on
+from tests.doubles.misp.system import SYSTEM, stopped, went_on
 
 SYNC_FLAGS = (
     "push",
@@ -157,7 +157,7 @@ class Misp:
         return why
 
     def _log_workflow(self, user: User, title: str) -> None:
-        self.state.log(user, "Workflow", 1, "execute_workflow", title)
+        self.state.log(user, "Workflow", 1, "execute_workflow", title, **SYSTEM)
 
     def new_uuid(self) -> str:
         return str(uuid4())

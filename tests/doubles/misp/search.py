@@ -215,9 +215,14 @@ def _since(call: Call, time: int, asked: Any) -> bool:
 
 def moment(call: Call, given: Any) -> int:
     text = str(given)
-    if found := re.fullmatch(r"(\d+)([smhdw])", text):
-        return call.state.clock.now() - int(found[1]) * UNITS[found[2]]
-    return int(float(text))
+    seconds = ago(text)
+    return call.state.clock.now() - seconds if seconds else int(float(text))
+
+
+def ago(text: str) -> int:
+    """Return the seconds of a time such as `10m`; 0 where it is none."""
+    found = re.fullmatch(r"(\d+)([smhdw])", text)
+    return int(found[1]) * UNITS[found[2]] if found else 0
 
 
 def _tagged(names: list[str], asked: Any) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from tests.doubles.misp.answers import Answer, Refused, saved
 from tests.doubles.misp.routes import Call, route
 from tests.doubles.misp.rows import Json
+from tests.doubles.misp.search import ago
 
 CLI_ONLY = {"Security.rest_client_enable_arbitrary_urls"}
+SYSTEM = {"org": "SYSTEM", "email": "SYSTEM", "user_id": "0"}
 RETURNED = "returned the following error: "
 LOG_FILTERS = ("model", "action", "model_id", "email", "title")
 TRIGGERS = (("event-publish", True), ("event-before-save", True), ("event-after-save", False))
@@ -61,6 +63,10 @@ def setting(call: Call) -> Answer:
 @route("logs/index", "admin/logs/index", needs="perm_audit")
 def logs(call: Call) -> Answer:
     rows = call.state.logs
+    if not call.user.may("perm_site_admin"):
+        rows = [one for one in rows if one["org"] == call.user.org.name]
+    if since := call.asked("created"):
+        rows = [one for one in rows if one["created"] >= call.state.clock.text(ago(since))]
     for name in LOG_FILTERS:
         if wanted := call.asked(name):
             rows = [one for one in rows if str(one[name]) == wanted]
