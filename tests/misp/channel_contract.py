@@ -82,6 +82,16 @@ class ChannelContract(Posting):
         assert values(post.event(threat, "b"), "status") == ["declined"]
         assert "declined" in str(post.event(threat)["EventReport"]).lower()
 
+    def test_changes_within_one_second_all_arrive(self, post):
+        threat = post.threat()
+        post.send(threat)
+
+        for status in (Status.PENDING, Status.DECLINED):
+            post.send(post.change(threat, decision=Decision(status, "anna", build.AT)))
+
+        assert post.check(threat).detail["sequence"] == 3
+        assert values(post.event(threat, "b"), "status") == ["declined"]
+
     def test_what_a_revision_leaves_out_goes(self, post):
         threat = post.threat(detection=build.detection(summary="first words", source="sensor 1"))
         post.send(threat)

@@ -14,11 +14,12 @@ from tests.misp.channel_contract import ChannelContract
 from tests.misp.contract.conftest import REAL, _real
 from tests.misp.group_contract import GroupContract
 
+if not all(os.environ.get(name) for name in REAL):
+    pytest.skip(f"no real pair of MISPs: set {', '.join(REAL)}, and B's", allow_module_level=True)
+
 
 @pytest.fixture(scope="module")
 def pair():
-    if not all(os.environ.get(name) for name in REAL):
-        pytest.skip(f"no real pair of MISPs: set {', '.join(REAL)}, and B's")
     return _real()
 
 

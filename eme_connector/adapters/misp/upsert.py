@@ -50,7 +50,7 @@ def _store(event: Json, client: MispClient, again: bool) -> Json:
     if stored is None:
         event["extends_uuid"] = _same_detection(event, client)
         try:
-            return client.add_event(event)
+            return client.add_event(compare.stamped(event, int(event["timestamp"])))
         except Refused as exc:
             stored = client.find_event(event["uuid"]) if exc.reason == "duplicate" else None
             if stored is None:
@@ -62,7 +62,7 @@ def _store(event: Json, client: MispClient, again: bool) -> Json:
         return stored
     # MISP takes an edit only where it is newer
     newer = max(int(event["timestamp"]), int(stored.get("timestamp") or 0) + 1)
-    changed = compare.without_stale(event | {"timestamp": str(newer)}, stored)
+    changed = compare.stamped(compare.without_stale(event, stored), newer)
     kept = client.edit_event(event["uuid"], changed)
     for tag in _stale_tags(event, kept):
         client.remove_tag(event["uuid"], tag)

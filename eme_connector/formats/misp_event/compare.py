@@ -90,6 +90,27 @@ def without_stale(event: Json, stored: Json) -> Json:
     return event | {"Object": objects}
 
 
+def stamped(event: Json, at: int) -> Json:
+    """Return *event* with one time (s since 1970) on itself and all in it.
+
+    MISP takes a part only where it is newer than what it has, in whole seconds: with its own clock
+    on them, the second of two changes in one second would stay away from every receiver.
+    """
+    stamp = {"timestamp": str(at)}
+    return (
+        event
+        | stamp
+        | {
+            "Attribute": [one | stamp for one in event.get("Attribute") or ()],
+            "Object": [
+                one | stamp | {"Attribute": [each | stamp for each in one["Attribute"]]}
+                for one in event["Object"]
+            ],
+            "EventReport": [one | stamp for one in event.get("EventReport") or ()],
+        }
+    )
+
+
 def has_stale(event: Json, stored: Json) -> bool:
     """Say whether *stored* still has something of ours that *event* has not (any more)."""
     ours = [one for one in stored.get("Object") or () if is_ours(one) and not one.get("deleted")]
