@@ -45,7 +45,7 @@ class Postgres:
 
     def stop(self) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(signal.SIGQUIT)  # nothing here is worth a checkpoint
             self._process.wait(20)
         shutil.rmtree(self._folder, ignore_errors=True)
 
