@@ -300,11 +300,14 @@ class Upstream(CerebrateServer):
         description="`trusted-upstream`: what it says counts, also changes and removals.",
     )
     into: Literal["cerebrate", "directory"] = Field(
-        "directory", description="Where they go: this sidecar's directory."
+        "cerebrate", description="Where they go: our Cerebrate, or this sidecar's directory."
     )
     every_s: float = Field(900.0, ge=5, description="How often to look.")
     groups: frozenset[Uuid] = Field(
         frozenset(), description="Uuids of the sharing groups to take over; empty = all it shows."
+    )
+    organisations: Literal["all", "members"] = Field(
+        "all", description="`members`: only those that take part in these groups."
     )
 
 
@@ -329,8 +332,6 @@ class Cerebrate(CerebrateServer):
         names = [self.name, *(one.name for one in self.upstreams)]
         if len(set(names)) != len(names):
             raise ValueError("two Cerebrates have the same name")
-        if any(one.into == "cerebrate" for one in self.upstreams):
-            raise ValueError("upstreams: only into: directory can be had yet")
         if self.url in {one.url for one in self.upstreams}:
             raise ValueError("upstreams: our own Cerebrate cannot be its own upstream")
         return self

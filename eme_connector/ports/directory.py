@@ -84,6 +84,12 @@ class Cerebrate(Directory, KeyStore, Protocol):
         """Return whose key we have; raise where it sees its own organisation only."""
         ...
 
+    def put_fields(
+        self, organisation: str, fields: Mapping[str, tuple[str, ...]]
+    ) -> tuple[str, ...]:
+        """Set these meta fields of *organisation*; return those that could not be set."""
+        ...
+
     def broods(self) -> tuple[Brood, ...]:
         """Return the Cerebrates that this one knows; needs a community administrator's key."""
         ...

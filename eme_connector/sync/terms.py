@@ -13,7 +13,7 @@ from eme_connector.domain.directory import RemoteOrganisation
 NAME_LENGTH = 255
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 MISP_FIELDS = ("nationality", "sector", "type")
-CEREBRATE_FIELDS = (*MISP_FIELDS, "url")
+CEREBRATE_FIELDS = (*MISP_FIELDS, "url", "contacts")
 Key = Callable[[str], str]
 
 

@@ -20,7 +20,7 @@ from eme_connector.domain.schedule import Turn
 from eme_connector.errors import DeliveryError, NotFound
 from eme_connector.ports import Cerebrate
 from eme_connector.sync.steps import Plan
-from eme_connector.usecases import cerebrate_directory
+from eme_connector.usecases import cerebrate_directory, cerebrate_upstream
 from eme_connector.usecases.cerebrate_keys import publish, revoke_peers
 from eme_connector.usecases.cerebrate_links import job_name, need_keeper
 from eme_connector.usecases.schedule import Job, run_now
@@ -57,6 +57,9 @@ def preview(name: str, confirmed: Collection[str], *, caller: Caller, system: Sy
     """
     need_keeper(caller, system)
     section = _section(name, system)
+    if isinstance(section, Upstream) and section.into == "cerebrate":
+        sides = cerebrate_upstream.open_sides(section, system)
+        return sides.plan(confirmed, micros(system.clock()))
     there = system.cerebrates()[name].fetch()
     return cerebrate_directory.weigh(section, there, confirmed, system).plan
 
@@ -79,10 +82,10 @@ def _read_own(section: Section, confirmed: Collection[str], system: System) -> M
     keys = there.fetch_keys()
     own = publish(there, keys, system)
     keys = keys if own.key is None else (*keys, own.key)
-    cerebrate_directory.keep_keys(section.name, keys, system)
+    changed = cerebrate_directory.keep_keys(section.name, keys, system)
     revoked = revoke_peers(system)
     weighed = cerebrate_directory.weigh(section, there.fetch(), confirmed, system)
-    changed = cerebrate_directory.keep(section, weighed, keys, system)
+    changed |= cerebrate_directory.keep(section, weighed, keys, system)
     return {
         "version": access.version,
         "user": access.user,
@@ -101,16 +104,21 @@ def _read_own(section: Section, confirmed: Collection[str], system: System) -> M
 
 
 def _take_over(section: Upstream, confirmed: Collection[str], system: System) -> Mapping[str, Any]:
-    """Take over what an upstream says now, into this sidecar's directory."""
+    """Take over what an upstream says now."""
     there = system.cerebrates()[section.name]
     access = there.access()
-    weighed = cerebrate_directory.weigh(section, there.fetch(), confirmed, system)
-    changed = cerebrate_directory.keep(section, weighed, None, system)
-    return {
+    about = {
         "version": access.version,
         "user": access.user,
         "organisation": access.organisation_name,
         "reach": access.reach,
+    }
+    if section.into == "cerebrate":
+        return {**about, **cerebrate_upstream.take_over(section, confirmed, system)}
+    weighed = cerebrate_directory.weigh(section, there.fetch(), confirmed, system)
+    changed = cerebrate_directory.keep(section, weighed, None, system)
+    return {
+        **about,
         "organisations": len(weighed.accepted.organisations),
         "groups": len(weighed.accepted.groups),
         "changed": changed,

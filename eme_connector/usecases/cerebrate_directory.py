@@ -49,11 +49,11 @@ def weigh(
     found = plan(there, told, memory, terms, at=micros(system.clock()), confirmed=confirmed)
     kept = Kept(section.name, told)
     apply(found, kept, _Silent())
-    # whole: with the meta fields and contacts, which no plan compares
-    fresh = there.organisations
+    after = kept.fetch()
+    # whole: with the meta fields, which no plan compares
+    fresh = {u: one for u, one in there.organisations.items() if u in after.organisations}
     if terms.only_new:
         fresh = {uuid: one for uuid, one in fresh.items() if uuid not in told.organisations}
-    after = kept.fetch()
     groups = {u: one for u, one in after.groups.items() if u in there.groups or not is_retired(one)}
     return Weighed(found, Snapshot({**after.organisations, **fresh}, groups))
 
@@ -86,15 +86,15 @@ def keep(
     return system.store.transact(work)
 
 
-def keep_keys(name: str, keys: Iterable[EncryptionKey], system: System) -> None:
-    """Keep *keys* as those that the Cerebrate called *name* tells; the rest stays.
+def keep_keys(name: str, keys: Iterable[EncryptionKey], system: System) -> bool:
+    """Keep *keys* as those that the Cerebrate called *name* tells; say whether that is new.
 
     Raises:
         StoreUnavailable
     """
     told, at = snapshot(_told(name, system)), micros(system.clock())
     all_of_them = list(keys)
-    system.store.transact(lambda tx: tx.replace_entries(name, told, all_of_them, at))
+    return system.store.transact(lambda tx: tx.replace_entries(name, told, all_of_them, at))
 
 
 def terms_of(section: Section | Upstream, target: str) -> Terms:
@@ -104,7 +104,7 @@ def terms_of(section: Section | Upstream, target: str) -> Terms:
         target,
         kind="cerebrate",
         groups=upstream.groups if upstream else frozenset(),
-        organisations="all",
+        organisations=upstream.organisations if upstream else "all",
         only_new=upstream is not None and upstream.strategy == "new-records",
         cycles=section.patience,
         # a reading by hand between two turns is no further evidence

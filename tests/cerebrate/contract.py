@@ -14,6 +14,7 @@ from eme_connector.adapters.cerebrate.connection import Refused
 from eme_connector.domain.directory import EncryptionKey
 from eme_connector.errors import DeliveryError
 
+CONSTITUENCY = "CSIRT Constituency"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
 
 
@@ -171,14 +172,35 @@ class CerebrateContract:
         assert found.groups[group.uuid] == group
         assert found.groups[group.uuid].fingerprint == group.fingerprint
 
-    def test_an_edit_of_an_organisation_keeps_the_contacts(self, place):
+    def test_contacts_are_part_of_an_organisation(self, place):
         one = place.organisation(contacts="soc@metro.example")
         place.put(one)
 
-        place.put(replace(one, name=f"{one.name} S.A.", contacts=""))
+        place.put(replace(one, contacts="cert@metro.example"))
 
         _, found = place.directory().client.find_organisation(one.uuid)
-        assert (found.name, found.contacts) == (f"{one.name} S.A.", "soc@metro.example")
+        assert found.contacts == "cert@metro.example"
+
+    def test_meta_fields_are_set_and_what_would_be_refused_is_not_sent(self, place):
+        one = place.organisation()
+        place.put(one)
+        there = place.directory()
+        networks = {
+            f"{CONSTITUENCY}/IPv4 address": ("192.0.2.0/24", "198.51.100.0/24"),
+            f"{CONSTITUENCY}/AS Number": ("AS64500",),
+        }
+        if not any(field.template == CONSTITUENCY for field in there.client.template_fields()):
+            pytest.skip(f"the meta template {CONSTITUENCY} is not enabled there")
+
+        assert there.put_fields(one.uuid, networks | {"No such/field": ("x",)}) == (
+            "No such/field",
+        )
+        moved = networks | {f"{CONSTITUENCY}/IPv4 address": ("203.0.113.0/24",)}
+        assert there.put_fields(one.uuid, moved) == ()
+
+        found = there.fetch().organisations[one.uuid]
+        assert found.fields == moved
+        assert found.constituency == ("203.0.113.0/24", "AS64500")
 
     def test_a_name_of_many_alphabets_comes_back(self, place):
         one = place.organisation(name='Μετρό "Čačak" <b>&amp; ポスト')

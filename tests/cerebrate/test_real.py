@@ -1,4 +1,4 @@
-"""The contract, run against real Cerebrates that the environment names.
+"""The contracts, run against real Cerebrates that the environment names.
 
 EME_TEST_CEREBRATE_A_URL, _KEY (all rights) and _READER_KEY (perm_view_all_orgs alone), and B.
 """
@@ -11,6 +11,7 @@ import pytest
 
 from tests.cerebrate.contract import CerebrateContract
 from tests.cerebrate.place import Place
+from tests.cerebrate.upstream import UpstreamContract
 
 PARTS = ("URL", "KEY", "READER_KEY")
 
@@ -30,5 +31,20 @@ class TestReal(CerebrateContract):
     @pytest.fixture(params=SIDES)
     def place(self, request):
         found = real(request.param)
+        yield found
+        found.clean()
+
+
+@pytest.mark.skipif(len(SIDES) < 2, reason="only one real Cerebrate")
+class TestRealPair(UpstreamContract):
+    @pytest.fixture
+    def theirs(self):
+        found = real("A")
+        yield found
+        found.clean()
+
+    @pytest.fixture
+    def ours(self):
+        found = real("B")
         yield found
         found.clean()

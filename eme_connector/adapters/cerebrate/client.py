@@ -55,10 +55,8 @@ class CerebrateClient:
         row = self.connection.edit(path, _organisation(organisation))
         _check(str(row.get("uuid")).lower() == organisation.uuid, "another organisation")
 
-    def set_fields(
-        self, number: int, values: Mapping[TemplateField, Iterable[str]]
-    ) -> Mapping[str, tuple[str, ...]]:
-        """Set meta fields of organisation *number* to *values*; return all that it has then.
+    def set_fields(self, number: int, values: Mapping[TemplateField, Iterable[str]]) -> None:
+        """Set meta fields of organisation *number* to *values*.
 
         Check values against the field's pattern before: a refusal has already deleted the old.
         """
@@ -73,8 +71,10 @@ class CerebrateClient:
             for value in wanted
         ]
         self.connection.edit(f"/organisations/edit/{number}", {"meta_fields": body})
-        row = self.connection.get(f"/organisations/view/{number}")
-        return shapes.organisation(row).fields
+
+    def organisation(self, number: int) -> RemoteOrganisation:
+        """Return organisation *number* as it is now."""
+        return shapes.organisation(self.connection.get(f"/organisations/view/{number}"))
 
     def template_fields(self) -> tuple[TemplateField, ...]:
         """Return the meta fields that organisations can have; needs an administrator's key."""
@@ -165,12 +165,11 @@ class CerebrateClient:
         return tuple(shapes.message(row) for row in self.connection.rows("/outbox/index"))
 
 
+_TEXTS = ("name", "nationality", "sector", "type", "url", "contacts")
+
+
 def _organisation(organisation: RemoteOrganisation) -> Json:
-    texts = {name: getattr(organisation, name) for name in _TEXTS}
-    return texts | ({"contacts": organisation.contacts} if organisation.contacts else {})
-
-
-_TEXTS = ("name", "nationality", "sector", "type", "url")
+    return {name: getattr(organisation, name) for name in _TEXTS}
 
 
 def _group(group: RemoteGroup) -> Json:

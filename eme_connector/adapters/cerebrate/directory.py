@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping, Sized
 from typing import Literal
 
 from eme_connector.adapters.cerebrate.client import CerebrateClient
-from eme_connector.adapters.cerebrate.shapes import plain
+from eme_connector.adapters.cerebrate.connection import Refused
+from eme_connector.adapters.cerebrate.shapes import TemplateField, plain
 from eme_connector.domain.cerebrate import Access, Brood
 from eme_connector.domain.directory import (
     EncryptionKey,
@@ -69,15 +70,46 @@ class CerebrateDirectory:
         )
 
     def put_organisation(self, organisation: RemoteOrganisation) -> None:
-        """Add or edit it, by uuid; contacts are kept where none are given."""
+        """Add or edit it, by uuid, contacts too; meta fields stay as they are."""
         known = self.client.find_organisation(organisation.uuid)
         if known is None:
             number = self.client.add_organisation(organisation)
         else:
             number, before = known
-            if before != organisation or organisation.contacts not in ("", before.contacts):
+            if (before, before.contacts) != (organisation, organisation.contacts):
                 self.client.edit_organisation(number, organisation)
         self._organisations[organisation.uuid] = number
+
+    def put_fields(
+        self, organisation: str, fields: Mapping[str, tuple[str, ...]]
+    ) -> tuple[str, ...]:
+        """Set these meta fields of *organisation*; return those that could not be set.
+
+        A value that this Cerebrate would refuse is not sent: it would delete the old one first.
+        """
+        known = {one.path: one for one in self.client.template_fields()}
+        wanted = {known[path]: values for path, values in fields.items() if path in known}
+        wanted = {field: values for field, values in wanted.items() if field.takes(values)}
+        number = self._organisation(organisation)
+        before = self.client.organisation(number).fields
+        changed = {one: values for one, values in wanted.items() if before.get(one.path) != values}
+        if changed:
+            self._set_fields(number, changed, before)
+        now = self.client.organisation(number).fields if changed else before
+        return tuple(path for path, values in fields.items() if now.get(path) != values)
+
+    def _set_fields(
+        self,
+        number: int,
+        changed: Mapping[TemplateField, tuple[str, ...]],
+        before: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        try:
+            self.client.set_fields(number, changed)
+        except Refused:
+            old = {one: before[one.path] for one in changed if one.path in before}
+            if old:
+                self.client.set_fields(number, old)
 
     def put_group(self, group: RemoteGroup) -> None:
         """Add it with its owner, or edit its texts; raises where it belongs to somebody else."""

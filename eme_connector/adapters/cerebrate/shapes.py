@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,15 @@ class TemplateField:
     def path(self) -> str:
         """As RemoteOrganisation.fields names it."""
         return f"{self.template}/{self.name}"
+
+    def takes(self, values: tuple[str, ...]) -> bool:
+        """Say whether Cerebrate would take *values*; a pattern that is not ours to read: no."""
+        if len(values) > 1 and not self.multiple:
+            return False
+        try:
+            return all(not self.pattern or re.search(self.pattern, one) for one in values)
+        except re.error:
+            return False
 
 
 def access(status: Any) -> Access:
