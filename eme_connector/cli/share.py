@@ -52,6 +52,10 @@ def _lines(found: dict[str, Any]) -> Iterable[str]:
     yield from table(("WILL SEE IT", "BECAUSE", "BY"), seen) if seen else ["Nobody else sees it."]
     left = [(_name(one), WHYS[one["why"]]) for one in found["left_out"]]
     yield from table(("WILL NOT", "BECAUSE"), left) if left else []
+    there = [
+        (_name(one), one["status"], one["says"], one["remedy"]) for one in found.get("in_misp", ())
+    ]
+    yield from table(("IN ITS MISP", "", "BECAUSE", "WHAT TO DO"), there) if there else []
     sent = [(one["lane"], one["state"], one["reason"]) for one in found.get("deliveries", ())]
     yield from table(("SENT TO", "STATE", "REASON"), sent) if sent else []
 

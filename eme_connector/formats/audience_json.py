@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from eme_connector.domain.arrival import Arrival
 from eme_connector.domain.audience import Audience
 from eme_connector.domain.sharing import Topology
 from eme_connector.domain.threat import Threat
 
 
-def render(threat: Threat, found: Audience, topology: Topology) -> dict[str, Any]:
-    """Return `{threat, tlp, group, viewers, left_out, warnings}`; organisations by name too."""
+def render(
+    threat: Threat, found: Audience, arrived: Iterable[Arrival], topology: Topology
+) -> dict[str, Any]:
+    """Return `{threat, tlp, group, viewers, left_out, warnings, in_misp}`, with names."""
     group = topology.groups.get(threat.group or "")
     return {
         "threat": threat.id,
@@ -30,6 +34,17 @@ def render(threat: Threat, found: Audience, topology: Topology) -> dict[str, Any
                 "organisations": [_organisation(uuid, topology) for uuid in one.organisations],
             }
             for one in found.odd
+        ],
+        "in_misp": [
+            _organisation(one.organisation, topology)
+            | {
+                "status": one.status,
+                "reason": one.reason,
+                "detail": one.detail,
+                "says": one.says,
+                "remedy": one.remedy,
+            }
+            for one in arrived
         ],
     }
 

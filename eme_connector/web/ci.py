@@ -8,6 +8,7 @@ from flask import Response, jsonify, request
 from flask_openapi3.models import RawModel
 
 from eme_connector.bootstrap import Eme
+from eme_connector.domain.arrival import arrivals
 from eme_connector.domain.rights import Right
 from eme_connector.domain.threat import Tlp
 from eme_connector.errors import NotAllowed
@@ -194,7 +195,8 @@ def read_viewers(path: ThreatPath, query: PreviewQuery) -> Response:
         topology=running.topology,
         store=running.store,
     )
-    return jsonify(audience_json.render(wished, found, running.topology))
+    arrived = arrivals(running.store.deliveries_of(wished.id))
+    return jsonify(audience_json.render(wished, found, arrived, running.topology))
 
 
 @operation(

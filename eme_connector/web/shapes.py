@@ -310,6 +310,16 @@ class OdditiesShape(Shape):
     organisations: list[NamedOrganisation]
 
 
+class InMispShape(NamedOrganisation):
+    """What a member has of the event in its MISP; `says` and `remedy`: what is wrong, if so."""
+
+    status: Literal["arrived", "not-pushed", "hidden", "unknown"]
+    reason: str
+    detail: str
+    says: str
+    remedy: str
+
+
 class GroupShape(Shape):
     """A sharing group."""
 
@@ -326,6 +336,7 @@ class AudienceShape(Shape):
     viewers: list[ViewerShape]
     left_out: list[LeftOutShape]
     warnings: list[OdditiesShape]
+    in_misp: list[InMispShape]
 
 
 class DeliveryList(Shape):

@@ -11,6 +11,8 @@ FOUND = {
                  "ways": ["sidecar", "misp"]}],
     "left_out": [{"organisation": "v", "name": "", "why": "not-named"}],
     "warnings": [{"code": "may-extend", "organisations": [{"organisation": "u", "name": "C"}]}],
+    "in_misp": [{"organisation": "u", "name": "CERT-1", "status": "hidden", "reason": "url-differs",
+                 "detail": "", "says": "another text", "remedy": "Make it equal."}],
     "deliveries": [{"lane": "misp", "state": "delivered", "reason": ""}],
 }  # fmt: skip
 
@@ -23,6 +25,7 @@ def test_it_is_readable():
     assert "member of the group, the group may travel to any MISP" in said
     assert "sidecar and misp" in said
     assert "this marking goes only to those whom a person names" in said
+    assert "CERT-1       hidden  another text  Make it equal." in said
     assert "misp" in said.splitlines()[-1]
 
 
