@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 StepOrder = Literal["start-first", "wait"]
 
 
@@ -194,8 +195,7 @@ def document(playbooks: Iterable[Playbook], assets: Iterable[tuple[str, str]]) -
 
 def digest(content: dict[str, Any]) -> str:
     """Return the SHA-256 (hex) over the canonical JSON of *content*."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(content).encode()).hexdigest()
 
 
 def _step_document(step: Step, targets: list[tuple[str, str]]) -> dict[str, Any]:

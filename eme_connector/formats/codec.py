@@ -7,7 +7,6 @@ Unknown members are ignored, so that a newer peer can say more. Foreign bytes go
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -40,7 +39,7 @@ def content_digest(detection: Detection) -> str:
 
     Two equal ones are the same revision (ARCHITECTURE section 3, identity).
     """
-    return hashlib.sha256(_DETECTION.dump_json(replace(detection, pointer=""))).hexdigest()
+    return hashlib.sha256(_DETECTION.dump_json(detection, exclude={"pointer"})).hexdigest()
 
 
 def _faults(exc: ValidationError) -> list[Fault]:

@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from eme_connector.errors import Fault
 
 MAX_STRING = 65_536
 _DATE = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|([+-])(\d\d):(\d\d))?"
+    r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?([Zz]|[+-]\d\d:[0-5]\d)?", re.ASCII
 )
 _NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,9})?")
 
 
 def step_into(pointer: str, key: str | int) -> str:
     """Return the JSON pointer (RFC 6901) of member *key* of what *pointer* names."""
-    return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
+    if isinstance(key, str) and ("~" in key or "/" in key):
+        key = key.replace("~", "~0").replace("/", "~1")
+    return f"{pointer}/{key}"
 
 
 def in_document_order(faults: Iterable[Fault], document: Any) -> list[Fault]:
@@ -56,15 +58,17 @@ class Trace:
     def leftovers(self, base: str) -> dict[str, Any]:
         """Return what nobody read below *base*, by pointer relative to it."""
         return {
-            step_into(reader.pointer, key).removeprefix(base): value
+            step_into(reader.pointer, key).removeprefix(base): reader.value[key]
             for reader in self.readers
             if reader.pointer == base or reader.pointer.startswith(f"{base}/")
-            for key, value in reader.unread()
+            for key in reader.unread
         }
 
 
 class Reader:
     """One JSON object at *pointer*; it tells the document's *trace* of its faults."""
+
+    __slots__ = ("_read", "faults", "pointer", "trace", "value")
 
     def __init__(self, value: dict[str, Any], pointer: str, trace: Trace) -> None:
         self.value, self.pointer, self.trace = value, pointer, trace
@@ -87,11 +91,11 @@ class Reader:
 
     def text(self, key: str, *, required: bool = False) -> str:
         """Return a string; a missing one is empty."""
-        value = self.take(key)
-        if value is None and not required:
-            return ""
+        self._read.add(key)
+        value = self.value.get(key)
         if not isinstance(value, str):
-            self.fault(key, "is missing" if value is None else "expected a string")
+            if value is not None or required:
+                self.fault(key, "is missing" if value is None else "expected a string")
             return ""
         if len(value) > MAX_STRING:
             self.fault(key, f"is longer than {MAX_STRING} characters")
@@ -188,9 +192,10 @@ class Reader:
             self.fault(key, "is empty")
         return found
 
-    def unread(self) -> Iterator[tuple[str, Any]]:
-        """Yield the members that nobody asked for."""
-        return ((key, value) for key, value in self.value.items() if key not in self._read)
+    @property
+    def unread(self) -> set[str]:
+        """The members that nobody asked for."""
+        return self.value.keys() - self._read
 
 
 def parse_time(text: str) -> tuple[datetime, bool] | None:
@@ -202,13 +207,9 @@ def parse_time(text: str) -> tuple[datetime, bool] | None:
     match = _DATE.fullmatch(text.strip())
     if match is None:
         return None
-    *parts, fraction, zone, sign, hours, minutes = match.groups()
-    micros = int((fraction or "0")[:6].ljust(6, "0"))
-    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
     try:
-        place = timezone(-offset if sign == "-" else offset)
-        year, month, day, hour, minute, second = (int(part) for part in parts)
-        moment = datetime(year, month, day, hour, minute, second, micros, place)
-        return moment.astimezone(UTC), zone is not None
+        moment = datetime.fromisoformat(match[0].upper())
+        zoned = moment.tzinfo is not None
+        return moment.astimezone(UTC) if zoned else moment.replace(tzinfo=UTC), zoned
     except (ValueError, OverflowError):
         return None

@@ -8,7 +8,7 @@ any object (property-extension) or the blocks at its top level. `criticalities` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from eme_connector.domain.playbook import ACTIONS, Playbook, Step, action_of, order_steps
@@ -20,6 +20,7 @@ from eme_connector.formats.markings import tlp_of
 from eme_connector.formats.strict_json import canonical
 
 BLOCKS = ("detection", "policies", "criticalities", "playbook_actions")
+_KINDS = {str(kind): kind for kind in Kind}
 _WORDS = {"enabled": True, "disabled": False, True: True, False: False}
 
 
@@ -157,8 +158,8 @@ def _detections(carrier: _Carrier, rules: _Rules) -> list[Detection]:
         _detection(one, carrier_id, rules, flags, common)
         for one in blocks.objects("detection", required=True)
     ]
-    unread = carrier.object.trace.leftovers(carrier.object.pointer)
-    return [replace(one, extra=canonical(unread)) for one in found]
+    extra = canonical(carrier.object.trace.leftovers(carrier.object.pointer))
+    return [Detection(**one, extra=extra) for one in found]
 
 
 def _place(blocks: Reader, policies: Reader | None) -> Callable[[str], list[Reader]]:
@@ -175,11 +176,13 @@ def _place(blocks: Reader, policies: Reader | None) -> Callable[[str], list[Read
 
 def _detection(
     one: Reader, carrier_id: str, rules: _Rules, flags: set[str], common: Mapping[str, Any]
-) -> Detection:
+) -> dict[str, Any]:
+    """Return the members of a Detection but for `extra`, which is known when all was read."""
     _check_sender(one, rules, required=True)
     own = set(flags)
     word = one.text("classification", required=True).strip().lower()
-    if word not in set(Kind):
+    kind = _KINDS.get(word)
+    if kind is None:
         one.fault("classification", "expected attack or vulnerability")
     first, last = one.time("first_seen", own), one.time("last_seen", own)
     if first and last and last < first:
@@ -187,11 +190,11 @@ def _detection(
     risk = one.number("risk_score", 0, 10)
     confidence = one.integer("confidence", 0, 100)
     fields: dict[str, Any] = {} if confidence is None else {"confidence": confidence}
-    return Detection(
+    return dict(
         carrier_id=carrier_id,
         iris_id=one.label("iris_id", required=True),
         name=one.text("detection_name", required=True),
-        kind=Kind(word) if word in set(Kind) else Kind.ATTACK,
+        kind=kind or Kind.ATTACK,
         threat=one.text("threat"),
         summary=one.text("detection_summary"),
         source=one.text("source"),

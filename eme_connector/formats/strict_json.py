@@ -22,6 +22,7 @@ _CHUNK = 65_536
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -70,7 +71,7 @@ def gunzip(data: bytes, *, max_bytes: int = MAX_BYTES) -> bytes:
 
 def canonical(value: Any) -> str:
     """Return *value* as JSON text with sorted keys and no spaces, for comparing and keeping."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(value)
 
 
 def _inflate(member: Any, data: bytes, most: int) -> bytes:

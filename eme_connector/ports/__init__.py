@@ -90,8 +90,8 @@ class ThreatWrites(Protocol):
         """Turn the kill switch of *organisation* on or off."""
         ...
 
-    def record(self, record: AuditRecord) -> int:
-        """Append to the audit log, with a random salt of its own; return the row's id."""
+    def record(self, record: AuditRecord) -> None:
+        """Append to the audit log, with a random salt of its own."""
         ...
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Response, jsonify, request
+from flask.json.provider import DefaultJSONProvider
 from flask_babel import Babel
 from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -51,9 +54,30 @@ _APIS = (
 )
 
 
+class _App(OpenAPI):
+    """Flask without what it does at every request for the sake of others."""
+
+    def ensure_sync(self, func: Any) -> Any:
+        """Return *func*: none of ours is a coroutine, and each would be asked each time."""
+        return func
+
+
+class _Json(DefaultJSONProvider):
+    """JSON in the order in which we wrote it, by one encoder."""
+
+    def __init__(self, app: OpenAPI) -> None:
+        super().__init__(app)
+        self._encode = json.JSONEncoder(separators=(",", ":"), default=self.default).encode
+
+    def response(self, *args: Any, **members: Any) -> Response:
+        """Return the one value, or these members, as a JSON document."""
+        text = self._encode(self._prepare_response_obj(args, members))
+        return Response(f"{text}\n", mimetype=self.mimetype)
+
+
 def create_app(eme: Eme) -> OpenAPI:
     """Return the application that serves *eme*."""
-    app = OpenAPI(
+    app = _App(
         "eme_connector.web",
         info=Info(title="EME connector", version=__version__),
         security_schemes=documentation.SECURITY_SCHEMES,
@@ -62,7 +86,7 @@ def create_app(eme: Eme) -> OpenAPI:
         doc_ui=False,
     )
     app.extensions["eme"] = eme
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json = _Json(app)
     app.config["MAX_CONTENT_LENGTH"] = None  # bodies.read bounds what it reads, per route
     if eme.config.serve.behind_proxy:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
@@ -101,18 +125,24 @@ def _guard(app: OpenAPI, eme: Eme) -> None:
 
     @app.before_request
     def _check_host() -> Response | None:
-        if urlsplit(f"//{request.host}").hostname in allowed:
+        if _hostname(request.host) in allowed:
             return None
         return problems.by_status(421, "This host is not served here", "")
 
 
+@lru_cache(maxsize=256)
+def _hostname(host: str) -> str | None:
+    return urlsplit(f"//{host}").hostname
+
+
 def _before() -> None:
     """Check right, query and form before the framework reads them."""
-    routes.check(request.endpoint)
-    found = routes.OPERATIONS.get(request.endpoint or "")
+    endpoint = request.endpoint
+    routes.check(endpoint)
+    found = routes.OPERATIONS.get(endpoint or "")
     if found is None:
         return
-    if unknown := set(request.args) - found.query:
+    if request.query_string and (unknown := set(request.args) - found.query):
         detail = f"{len(unknown)} unknown query parameters"
         raise InvalidInput([Fault("", detail)])
     if found.has_form:
@@ -127,18 +157,22 @@ def _check_form() -> None:
 
 
 def _after(eme: Eme) -> Any:
-    secure = eme.config.public_url.startswith("https://")
+    always = [
+        ("Content-Security-Policy", CSP),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+    ]
+    if eme.config.public_url.startswith("https://"):
+        always.append(("Strict-Transport-Security", "max-age=31536000"))
+    below_base = [*always, ("Cache-Control", "no-store")]
 
     def harden(response: Response) -> Response:
-        headers = response.headers
-        headers.setdefault("Content-Security-Policy", CSP)
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("Referrer-Policy", "no-referrer")
-        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-        if secure:
-            headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-        if request.path.startswith(routes.BASE):
-            headers.setdefault("Cache-Control", "no-store")
+        there = {name.lower() for name, _ in response.headers}
+        wanted = below_base if request.path.startswith(routes.BASE) else always
+        for name, value in wanted:
+            if name.lower() not in there:
+                response.headers.add(name, value)
         return response
 
     return harden

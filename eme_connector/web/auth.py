@@ -49,9 +49,10 @@ def current_caller() -> Caller:
     Raises:
         NotAuthenticated
     """
-    if "caller" not in g:
-        g.caller = _find_caller()
-    return cast("Caller", g.caller)
+    found: Caller | None = g.get("caller")
+    if found is None:
+        found = g.caller = _find_caller()
+    return found
 
 
 def current_account() -> Account | None:
@@ -128,7 +129,8 @@ def _count_try(eme: Eme, *keys: str) -> None:
 
 def _check_csrf() -> None:
     # a bearer token is not sent by a browser on its own, a cookie is
-    by_cookie = COOKIE in request.cookies and "Authorization" not in request.headers
+    sent = request.headers
+    by_cookie = "Authorization" not in sent and "Cookie" in sent and COOKIE in request.cookies
     if by_cookie or (request.method == "POST" and request.blueprint == "pages"):
         csrf.protect()
 

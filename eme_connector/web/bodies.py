@@ -40,10 +40,11 @@ def read_json(limit: int) -> tuple[Any, bytes]:
 
 
 def _read(limit: int) -> bytes:
-    if request.content_length is not None and request.content_length > limit:
+    said = request.content_length
+    if said is not None and said > limit:
         raise TooLarge(f"more than {limit} bytes")
     try:
-        data = request.stream.read(limit + 1)
+        data = request.stream.read(1 + (limit if said is None else said))
     except OSError as exc:
         raise Malformed("the body ended too early") from exc
     if len(data) > limit:

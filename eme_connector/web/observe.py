@@ -68,6 +68,17 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
 
+        self._kept: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def count(self, endpoint: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        kept = self._kept.get((endpoint, status))
+        if kept is None:
+            kept = self.requests.labels(endpoint, str(status)), self.seconds.labels(endpoint)
+            self._kept[endpoint, status] = kept
+        kept[0].inc()
+        kept[1].observe(seconds)
+
     def render(self, counts: dict[tuple[str, State], int]) -> Response:
         """Return the exposition, with the deliveries as they stand now."""
         self.deliveries.clear()
@@ -89,8 +100,7 @@ def install(app: Flask, eme: Eme) -> Metrics:
     def _end(response: Response) -> Response:
         seconds = time.perf_counter() - g.get("began", time.perf_counter())
         endpoint = request.endpoint or "none"
-        metrics.requests.labels(endpoint, str(response.status_code)).inc()
-        metrics.seconds.labels(endpoint).observe(seconds)
+        metrics.count(endpoint, response.status_code, seconds)
         if eme.config.log.level in ("debug", "info"):
             caller = g.get("caller")
             _log.info(

@@ -69,8 +69,6 @@ def health(query: HealthQuery) -> Response:
     parts = [_ping("store", running.store.ping)]
     if not query.quick:
         parts += [_ping(lane, channel.ping) for lane, channel in running.channels().items()]
-        known = running.cerebrates().items()
-        parts += [_ping(f"cerebrate:{name}", there.ping) for name, there in known]
     return jsonify(ok=all(one["ok"] for one in parts), parts=parts, open_deliveries=_open(running))
 
 

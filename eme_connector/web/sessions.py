@@ -42,7 +42,7 @@ class StoreSessions(ServerSideSessionInterface):  # type: ignore[misc]
     def open_session(self, app: Flask, request: Request) -> ServerSideSession:
         """Return the session of the cookie; a bearer token never has one."""
         if "Authorization" in request.headers:
-            return ServerSideSession(sid=self._generate_sid(self.sid_length))
+            return ServerSideSession(sid="")  # logging in gives it one
         session = super().open_session(app, request)
         if not session and session.sid == request.cookies.get(app.config["SESSION_COOKIE_NAME"]):
             session.sid = self._generate_sid(self.sid_length)  # never an id that a client chose

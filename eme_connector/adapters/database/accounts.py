@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import bindparam, delete, select
 
 from eme_connector.adapters.database import tables as t
+from eme_connector.adapters.database.pending import Pending
 from eme_connector.adapters.database.statements import (
     Connection,
     Statement,
@@ -23,11 +24,7 @@ from eme_connector.domain.rights import Right
 KEPT_ENDED = 30 * 86_400_000_000
 """µs after which a session or a handshake that has ended is swept away by the next one."""
 _P = bindparam
-_AUDIT = Statement(
-    t.audit.insert()
-    .values({c.name: _P(c.name) for c in t.audit.columns if c.name not in ("id", "leaf_index")})
-    .returning(t.audit.c.id)
-)
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 _END_SESSION = Statement(delete(t.session).where(t.session.c.id == _P("id")))
 _END_SESSIONS = Statement(delete(t.session).where(t.session.c.account_id == _P("account_id")))
 _OLD_SESSIONS = Statement(delete(t.session).where(t.session.c.expires_at < _P("at")))
@@ -45,26 +42,19 @@ _OLD_HANDSHAKES = Statement(delete(t.handshake).where(t.handshake.c.expires_at <
 class AccountRows:
     """`ports.AccountWrites` and the audit log."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+    _db: Connection
+    _pending: Pending
 
-    def record(self, record: AuditRecord) -> int:
-        row = self._db.one(
-            _AUDIT,
-            {
-                "at": record.at,
-                "event": record.event,
-                "by": record.by,
-                "organisation": record.organisation,
-                "threat_id": record.threat_id,
-                "revision": record.revision,
-                "detail": json.dumps(record.detail, ensure_ascii=False),
-            },
+    def record(self, record: AuditRecord) -> None:
+        self._pending.record(
+            record.at,
+            record.event,
+            record.by,
+            record.organisation,
+            record.threat_id,
+            record.revision,
+            _ENCODE(record.detail),
         )
-        number = int(row[0]) if row else 0
-        salt = {"audit_id": number, "salt": os.urandom(32)}
-        self._db.run(insert_into(t.audit_salt), salt)
-        return number
 
     def save_account(self, account: Account) -> None:
         self._db.run(put_into(t.account), _row(account, t.account))
@@ -118,10 +108,12 @@ def account_of(row: dict[str, Any]) -> Account:
     return Account(**(row | {"disabled": bool(row["disabled"])}))
 
 
-def token_of(row: dict[str, Any]) -> Token:
-    """Return the token in *row*."""
-    rights = frozenset(Right(word) for word in json.loads(row["rights"]))
-    return Token(**(row | {"rights": rights}))
+@lru_cache(maxsize=1024)
+def token_of(row: tuple[Any, ...]) -> Token:
+    """Return the token in *row*, the columns of its table (equal rows are read once)."""
+    found = dict(zip(t.token.columns.keys(), row, strict=True))
+    rights = frozenset(Right(word) for word in json.loads(found["rights"]))
+    return Token(**(found | {"rights": rights}))
 
 
 def handshake_of(row: dict[str, Any]) -> Handshake:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from eme_connector.adapters.database import tables as t
-from eme_connector.adapters.database.statements import Connection, Statement, insert_into
+from eme_connector.adapters.database.statements import Connection, Statement
 from eme_connector.domain.delivery import OPEN, Delivery, DeliveryKind, State
 from eme_connector.ports import Owed
 
@@ -69,7 +69,22 @@ _UNDER_LEASE = Statement(
 )
 _BY_ID = Statement(select(*COLUMNS).where(_D.id == _P("id")).with_for_update())
 _BY_KEY = Statement(select(*COLUMNS).where(_D.key == _P("key")).with_for_update())
-_LAST = Statement(select(_D.id).where(_D.key == _P("key")))
+_OWE = Statement(
+    t.delivery.insert()
+    .values({c.name: _P(c.name) for c in t.delivery.columns if c.name != "id"})
+    .returning(_D.id)
+)
+_NEW: dict[str, Any] = {
+    "state": "owed",
+    "attempts": 0,
+    "fence": 0,
+    "lease_until": 0.0,
+    "sent_at": None,
+    "settle_until": None,
+    "asking": False,
+    "reason": "",
+    "receipt": "{}",
+}
 _WITHDRAW = Statement(
     update(t.delivery)
     .where(and_(_D.threat_id == _P("of_threat"), _D.kind == _P("of_kind"), _D.state == "owed"))
@@ -96,37 +111,38 @@ _SAVE = Statement(
 class DeliveryRows:
     """`ports.DeliveryWrites`."""
 
-    def __init__(
-        self, connection: Connection, touched: set[str], clock: Callable[[], float]
-    ) -> None:
-        self._db, self._touched, self._clock = connection, touched, clock
+    _db: Connection
+    _touched: set[str]
+    _clock: Callable[[], float]
 
     def owe(self, owed: Owed) -> Delivery:
-        row: dict[str, Any] = {
-            "key": str(uuid4()),
+        key, now = str(uuid4()), self._clock()
+        found = self._db.one(_OWE, _NEW | {
+            "key": key,
             "lane": owed.lane,
             "kind": owed.kind,
             "threat_id": owed.threat_id,
             "organisation": owed.organisation,
             "sequence": owed.sequence,
-            "state": "owed",
             "payload": owed.payload,
             "digest": owed.digest,
-            "attempts": 0,
+            "created_at": now,
             "next_at": owed.next_at,
-            "fence": 0,
-            "lease_until": 0.0,
-            "created_at": self._clock(),
-            "sent_at": None,
-            "settle_until": None,
-            "asking": False,
-            "reason": "",
-            "receipt": "{}",
-        }
-        self._db.run(insert_into(t.delivery), row)
+        })  # fmt: skip
         self._touched.add("delivery")
-        found = self._db.one(_LAST, {"key": row["key"]})
-        return Delivery(id=found[0] if found else 0, **_values(row))
+        return Delivery(
+            id=found[0] if found else 0,
+            key=key,
+            lane=owed.lane,
+            kind=owed.kind,
+            threat_id=owed.threat_id,
+            sequence=owed.sequence,
+            payload=owed.payload,
+            digest=owed.digest,
+            organisation=owed.organisation,
+            next_at=owed.next_at,
+            created_at=now,
+        )
 
     def withdraw(self, threat_id: str, kind: DeliveryKind, reason: str) -> int:
         where = {"of_threat": threat_id, "of_kind": kind, "reason": reason}

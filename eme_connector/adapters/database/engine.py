@@ -5,50 +5,28 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event, text
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from eme_connector.adapters.database import keywords
-from eme_connector.adapters.database.accounts import AccountRows
-from eme_connector.adapters.database.deliveries import DeliveryRows
-from eme_connector.adapters.database.directory import DirectoryRows
 from eme_connector.adapters.database.keywords import KeywordFollower
-from eme_connector.adapters.database.misp import MispRows
+from eme_connector.adapters.database.pooled import PooledWriter
 from eme_connector.adapters.database.reads import DatabaseReads
-from eme_connector.adapters.database.relay import RelayQueries, RelayRows
-from eme_connector.adapters.database.schedule import ScheduleRows
+from eme_connector.adapters.database.relay import RelayQueries
+from eme_connector.adapters.database.rows import Rows
 from eme_connector.adapters.database.statements import Connection
-from eme_connector.adapters.database.threats import ThreatRows
-from eme_connector.adapters.database.writer import SqliteWriter, refuse_nesting, running
+from eme_connector.adapters.database.writer import SqliteWriter
 from eme_connector.errors import StoreUnavailable
 from eme_connector.ports import Transaction
 
 T = TypeVar("T")
 Listener = Callable[[frozenset[str]], None]
 VERSION = "0006"
-ATTEMPTS = 4
-_RETRY = {"40001", "40P01", "23505"}  # serialization failure, deadlock, a race for one identity
-
-
-class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows, ScheduleRows, RelayRows, MispRows):
-    """`ports.Transaction` on one connection."""
-
-    def __init__(
-        self, connection: Connection, touched: set[str], clock: Callable[[], float]
-    ) -> None:
-        ThreatRows.__init__(self, connection, touched)
-        self._clock = clock
-
-    def index_keywords(self, entries: Sequence[Any]) -> None:
-        """Put *entries* into the keyword index."""
-        keywords.index(self._db, entries)
 
 
 class DatabaseStore(DatabaseReads, RelayQueries):
@@ -59,26 +37,23 @@ class DatabaseStore(DatabaseReads, RelayQueries):
         super().__init__(_reader(url))
         self._listeners: list[Listener] = []
         self._lock = threading.Lock()
-        self._writer: SqliteWriter | None = None
-        self._pool: Engine | None = None
+        self._writer: SqliteWriter | PooledWriter
         if self._url.get_backend_name() == "sqlite":
             path = self._url.database or ""
             dialect = SQLiteDialect_pysqlite()
             self._writer = SqliteWriter(
                 lambda: connect_sqlite(path),
-                lambda driver, touched: Rows(Connection(driver, dialect), touched, clock),
+                lambda driver: Rows(Connection(driver, dialect), clock),
                 self._committed,
             )
         else:
-            self._pool = create_engine(url, pool_size=20, pool_pre_ping=True, hide_parameters=True)
+            self._writer = PooledWriter(url, clock, self._committed)
         self._follower = KeywordFollower(self.follow_keywords)
         self._follower.start()
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
-        if self._writer is not None:
-            result: T = self._writer.transact(work)
-            return result
-        return self._transact_pooled(work)
+        result: T = self._writer.transact(work)
+        return result
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         with self._lock:
@@ -110,71 +85,18 @@ class DatabaseStore(DatabaseReads, RelayQueries):
 
         On SQLite only: on PostgreSQL another worker may be sending it now.
         """
-        if self._writer is None:
-            return
-        self.transact(lambda tx: (tx.void_leases(), tx.void_turns()))  # type: ignore[attr-defined]
+        if isinstance(self._writer, SqliteWriter):
+            self.transact(lambda tx: (tx.void_leases(), tx.void_turns()))  # type: ignore[attr-defined]
 
     def close(self) -> None:
         self._follower.stop()
-        if self._writer is not None:
-            self._writer.close()
-        if self._pool is not None:
-            self._pool.dispose()
+        self._writer.close()
+        self._spare.close()
         self._engine.dispose()
 
     def _committed(self, topics: frozenset[str]) -> None:
         for listener in self._listeners:
             listener(topics)
-
-    def _transact_pooled(self, work: Callable[[Transaction], T]) -> T:
-        refuse_nesting()
-        for attempt in range(ATTEMPTS):
-            touched: set[str] = set()
-            try:
-                result = self._once(work, touched)
-            except _Again:
-                time.sleep(0.01 * 2**attempt)
-                continue
-            if touched:
-                self._committed(frozenset(touched))
-            return result
-        raise StoreUnavailable("the database is too busy with this row")
-
-    def _once(self, work: Callable[[Transaction], T], touched: set[str]) -> T:
-        import psycopg
-
-        assert self._pool is not None
-        try:
-            raw = self._pool.raw_connection()
-        except SQLAlchemyError as exc:
-            raise StoreUnavailable("the database cannot be reached") from exc
-        try:
-            with running():
-                driver = Connection(raw.driver_connection, PGDialect_psycopg())
-                result = work(Rows(driver, touched, self._clock))
-            raw.commit()
-        except psycopg.Error as exc:
-            _roll_back(raw)
-            if exc.sqlstate in _RETRY:
-                raise _Again from exc
-            raise StoreUnavailable("the database could not keep this") from exc
-        except BaseException:
-            raw.rollback()
-            raise
-        finally:
-            raw.close()
-        return result
-
-
-def _roll_back(raw: Any) -> None:
-    if raw.driver_connection.closed:
-        raw.invalidate()
-    else:
-        raw.rollback()
-
-
-class _Again(Exception):
-    """The whole work has to run once more."""
 
 
 def connect_sqlite(path: str) -> sqlite3.Connection:

@@ -16,7 +16,8 @@ from eme_connector.adapters.database.deliveries import COLUMNS, IS_OPEN, deliver
 from eme_connector.adapters.database.directory import entry_of
 from eme_connector.adapters.database.misp import ENRICHMENT, MARK, enrichment_of
 from eme_connector.adapters.database.schedule import turn_of
-from eme_connector.adapters.database.statements import Connection, Statement
+from eme_connector.adapters.database.spare import SpareConnections
+from eme_connector.adapters.database.statements import Statement
 from eme_connector.adapters.database.threats import setting_of
 from eme_connector.domain.accounts import Account, Peer, Token
 from eme_connector.domain.audit import AuditRecord
@@ -75,6 +76,7 @@ class DatabaseReads:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._spare = SpareConnections(engine)
 
     def find_visible_threat(self, threat_id: str, viewer: str) -> Threat | None:
         row = self._first(_VISIBLE, id=threat_id, viewer=viewer)
@@ -161,11 +163,11 @@ class DatabaseReads:
 
     def find_token(self, prefix: str) -> Token | None:
         row = self._first(_TOKEN, prefix=prefix)
-        return token_of(_named(t.token, row)) if row else None
+        return token_of(tuple(row)) if row else None
 
     def tokens(self) -> tuple[Token, ...]:
         rows = self._all(select(t.token).order_by(t.token.c.created_at))
-        return tuple(token_of(row._asdict()) for row in rows)
+        return tuple(token_of(tuple(row)) for row in rows)
 
     def find_session(self, session_id: str, at: int) -> bytes | None:
         row = self._first(_SESSION, id=session_id, at=at)
@@ -225,14 +227,9 @@ class DatabaseReads:
         return found[0] if found else None
 
     def _rows(self, statement: Statement, **values: Any) -> list[tuple[Any, ...]]:
-        dialect = self._engine.dialect
         try:
-            raw = self._engine.raw_connection()
-            try:
-                return Connection(raw.driver_connection, dialect).all(statement, values)
-            finally:
-                raw.close()
-        except (SQLAlchemyError, dialect.loaded_dbapi.Error) as exc:
+            return self._spare.rows(statement, values)
+        except (SQLAlchemyError, self._spare.error) as exc:
             raise StoreUnavailable("the database cannot be read") from exc
 
     def _one(self, query: Executable) -> Any:

@@ -6,7 +6,7 @@ same one, made by the same tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from types import ModuleType
@@ -25,6 +25,7 @@ class Cursor(Protocol):
     rowcount: int
 
     def execute(self, sql: str, parameters: Any = ...) -> Any: ...
+    def executemany(self, sql: str, parameters: Sequence[Any]) -> Any: ...
     def fetchone(self) -> Any: ...
     def fetchall(self) -> Sequence[Any]: ...
 
@@ -76,6 +77,11 @@ class Connection:
     def run(self, statement: Statement, parameters: Mapping[str, Any]) -> int:
         """Execute and return the number of rows touched."""
         return int(self._execute(statement, parameters).rowcount)
+
+    def run_many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Execute once for each of *rows*."""
+        found = statement.compiled(self.dialect)
+        self._cursor.executemany(found.text, [found.arguments(row) for row in rows])
 
     def one(self, statement: Statement, parameters: Mapping[str, Any]) -> tuple[Any, ...] | None:
         """Execute and return the first row or None."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, select, update
 
 from eme_connector.adapters.database import tables as t
+from eme_connector.adapters.database.pending import Pending
 from eme_connector.adapters.database.statements import (
     Connection,
     Statement,
-    add_to,
     insert_into,
     put_into,
 )
@@ -23,7 +23,6 @@ from eme_connector.formats.codec import dump_threat, load_threat
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
-SHARDS = 64
 KEYWORD_LENGTH = 80
 _P = bindparam
 
@@ -38,14 +37,7 @@ _MAY_READ = Statement(
         and_(t.listing.c.threat_id == _P("id"), t.listing.c.viewer == _P("viewer"))
     )
 )
-_NEXT_CHANGE = Statement(
-    lambda m: (
-        m.insert(t.sequence)
-        .values(name="change", value=1)
-        .on_conflict_do_update(index_elements=["name"], set_={"value": t.sequence.c.value + 1})
-        .returning(t.sequence.c.value)
-    )
-)
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 _SETTINGS = Statement(
     select(t.policy_setting.c.body)
     .where(t.policy_setting.c.organisation == _P("organisation"))
@@ -63,10 +55,10 @@ _RESUME = Statement(delete(t.stop).where(t.stop.c.organisation == _P("organisati
 class ThreatRows:
     """`ports.ThreatWrites` but for the audit log."""
 
-    def __init__(self, connection: Connection, touched: set[str]) -> None:
-        self._db = connection
-        self._touched = touched
-        self._shard = 0 if connection.dialect.name == "sqlite" else random.randrange(SHARDS)  # noqa: S311
+    _db: Connection
+    _touched: set[str]
+    _pending: Pending
+    _shard: int
 
     def find_own_threat(self, organisation: str, carrier_id: str, iris_id: str) -> Threat | None:
         identity = identity_of(organisation, carrier_id, iris_id)
@@ -106,7 +98,7 @@ class ThreatRows:
         if raw is not None:
             self._keep_raw(threat, raw)
         for (viewer,) in self._db.all(_VIEWERS, {"id": threat.id}):
-            self._count(before, viewer, -1)
+            self._count(before, listing_row(before, viewer), -1)
             self._enter(threat, viewer)
 
     def policy_settings(self, organisation: str) -> tuple[Setting, ...]:
@@ -145,32 +137,26 @@ class ThreatRows:
         self._db.run(insert_into(t.raw), row)
 
     def _enter(self, threat: Threat, viewer: str) -> None:
-        change = self._db.one(_NEXT_CHANGE, {})
-        row = listing_row(threat, viewer) | {"change": change[0] if change else 0}
+        row = listing_row(threat, viewer) | {"change": self._pending.next_change()}
         self._db.run(put_into(t.listing), row)
-        self._count(threat, viewer, 1)
+        self._count(threat, row, 1)
         self._touched.add("change")
 
-    def _count(self, threat: Threat, viewer: str, n: int) -> None:
-        common = {"viewer": viewer, "shard": self._shard, "n": n}
-        day = threat.received_at // DAY * DAY
-        bar = common | {
-            "kind": str(threat.detection.kind),
-            "status": str(threat.status),
-            "band": str(threat.rank.band),
-        }
-        hour = threat.received_at // HOUR * HOUR
-        self._db.run(add_to(t.tally), bar | {"span": "hour", "start": hour})
-        self._db.run(add_to(t.tally), bar | {"span": "day", "start": day})
-        word = keyword_of(threat.detection.threat)
-        self._db.run(add_to(t.keyword_tally), common | {"start": day, "keyword": word})
-        where = {"organisation": threat.organisation, "status": str(threat.status)}
-        self._db.run(add_to(t.origin_tally), common | where)
+    def _count(self, threat: Threat, row: dict[str, Any], n: int) -> None:
+        """Add *n* to every counter of the list entry *row*: their keys are the tables' own."""
+        viewer, status, shard = row["viewer"], row["status"], self._shard
+        bar = (row["kind"], status, row["band"], shard)
+        hour, day = row["received_at"] // HOUR * HOUR, row["received_at"] // DAY * DAY
+        count = self._pending.count
+        count(t.tally, (viewer, "hour", hour, *bar), n)
+        count(t.tally, (viewer, "day", day, *bar), n)
+        count(t.keyword_tally, (viewer, day, keyword_of(threat.detection.threat), shard), n)
+        count(t.origin_tally, (viewer, row["organisation"], status, shard), n)
 
 
 def identity_of(organisation: str, carrier_id: str, iris_id: str) -> str:
     """Return the unique key that recognises a re-send (ARCHITECTURE section 3, identity)."""
-    return json.dumps([organisation, carrier_id, iris_id], ensure_ascii=False)
+    return _ENCODE([organisation, carrier_id, iris_id])
 
 
 def keyword_of(text: str) -> str:
@@ -197,8 +183,9 @@ def listing_row(threat: Threat, viewer: str) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=1024)
 def setting_of(body: str) -> Setting:
-    """Return the policy setting in *body*."""
+    """Return the policy setting in *body*; the same text is the same setting, read once."""
     found = json.loads(body)
     return Setting(
         **{k: found[k] for k in ("id", "organisation", "version", "updated_by", "updated_at")},

@@ -10,15 +10,14 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from typing import Any
 
+from eme_connector.adapters.database.rows import Rows
 from eme_connector.errors import EmeError, StoreUnavailable
-from eme_connector.ports import Transaction
 
 BATCH = 256
 Work = Callable[[Any], Any]
-MakeTransaction = Callable[[Any, set[str]], Transaction]
+Committed = Callable[[frozenset[str]], None]
 _inside = threading.local()
 
 
@@ -38,17 +37,44 @@ class running:
         _inside.work = False
 
 
+class Waiting:
+    """One work and whoever waits for it: a lock is a fraction of what a Future costs."""
+
+    __slots__ = ("_told", "error", "result", "work")
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self._told = threading.Lock()
+        self._told.acquire()
+
+    def tell(self, error: BaseException | None = None) -> None:
+        """Let whoever waits go on, with the result or this error; the first time counts."""
+        if self._told.locked():
+            self.error = error
+            self._told.release()
+
+    def wait(self) -> Any:
+        """Return the result once it is kept, or raise why it is not."""
+        with self._told:
+            pass
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
 class SqliteWriter:
     """The one writer of an SQLite file in this process."""
 
     def __init__(
         self,
         connect: Callable[[], sqlite3.Connection],
-        transaction: MakeTransaction,
-        committed: Callable[[frozenset[str]], None],
+        transaction: Callable[[sqlite3.Connection], Rows],
+        committed: Committed,
     ) -> None:
         self._connect, self._transaction, self._committed = connect, transaction, committed
-        self._queue: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._closed = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="eme-writer", daemon=True)
@@ -57,12 +83,12 @@ class SqliteWriter:
     def transact(self, work: Work) -> Any:
         """Run *work* in the next batch and wait for its COMMIT."""
         refuse_nesting()
-        future: Future[Any] = Future()
+        one = Waiting(work)
         with self._lock:
             if self._closed or not self._thread.is_alive():
                 raise StoreUnavailable("the store is closed")
-            self._queue.put((work, future))
-        return future.result()
+            self._queue.put(one)
+        return one.wait()
 
     def close(self) -> None:
         """Finish what waits, then end the thread."""
@@ -80,12 +106,12 @@ class SqliteWriter:
                 try:
                     self._commit(connection, batch)
                 finally:
-                    _fail(future for _, future in batch)
+                    _fail(batch)
             connection.close()
         finally:
             self._fail_waiting()
 
-    def _next_batch(self) -> list[tuple[Work, Future[Any]]]:
+    def _next_batch(self) -> list[Waiting]:
         batch = []
         item = self._queue.get()
         while item is not None:
@@ -102,69 +128,59 @@ class SqliteWriter:
             self._closed = True
         while not self._queue.empty():
             if item := self._queue.get():
-                _fail([item[1]])
+                _fail([item])
 
-    def _commit(
-        self, connection: sqlite3.Connection, batch: list[tuple[Work, Future[Any]]]
-    ) -> None:
-        topics: set[str] = set()
-        done: list[tuple[Future[Any], Any]] = []
+    def _commit(self, connection: sqlite3.Connection, batch: list[Waiting]) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for work, future in batch:
-                self._run_one(connection, work, future, topics, done)
+            rows = self._transaction(connection)
+            done = [one for one in batch if _run_one(one, rows, connection)]
+            rows.pending.write()
             connection.execute("COMMIT")
-        except sqlite3.Error as exc:
-            self._roll_back(connection)
+        except (sqlite3.Error, ValueError, OverflowError) as exc:  # also what cannot be bound
+            _roll_back(connection)
             failure = StoreUnavailable("the database could not keep this")
             failure.__cause__ = exc
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(failure)
+            for one in batch:
+                one.tell(failure)
             return
-        for future, result in done:
-            future.set_result(result)
-        if topics:
-            self._committed(frozenset(topics))
+        for one in done:
+            one.tell()
+        if rows.touched:
+            self._committed(frozenset(rows.touched))
 
-    def _run_one(
-        self,
-        connection: sqlite3.Connection,
-        work: Work,
-        future: Future[Any],
-        topics: set[str],
-        done: list[tuple[Future[Any], Any]],
-    ) -> None:
-        touched: set[str] = set()
-        connection.execute("SAVEPOINT work")
-        try:
-            with running():
-                result = work(self._transaction(connection, touched))
-        except sqlite3.OperationalError:
-            raise  # disk full, read-only, locked: nothing of this batch can be kept
-        except BaseException as exc:
-            connection.execute("ROLLBACK TO work")
-            connection.execute("RELEASE work")
-            future.set_exception(_translated(exc))
-            return
+
+def _run_one(one: Waiting, rows: Rows, connection: sqlite3.Connection) -> bool:
+    """Run one work under a savepoint; False when it failed and has been told."""
+    mark = rows.pending.mark()
+    connection.execute("SAVEPOINT work")
+    try:
+        with running():
+            one.result = one.work(rows)
+    except sqlite3.OperationalError:
+        raise  # disk full, read-only, locked: nothing of this batch can be kept
+    except BaseException as exc:
+        connection.execute("ROLLBACK TO work")
         connection.execute("RELEASE work")
-        topics |= touched
-        done.append((future, result))
-
-    @staticmethod
-    def _roll_back(connection: sqlite3.Connection) -> None:
-        if connection.in_transaction:
-            try:
-                connection.execute("ROLLBACK")
-            except sqlite3.Error:
-                return
+        rows.pending.forget(mark)
+        one.tell(_translated(exc))
+        return False
+    connection.execute("RELEASE work")
+    return True
 
 
-def _fail(futures: Iterable[Future[Any]]) -> None:
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        try:
+            connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            return
+
+
+def _fail(waiting: Iterable[Waiting]) -> None:
     """Tell whoever still waits that nothing of theirs was kept: nobody may wait for ever."""
-    for future in futures:
-        if not future.done():
-            future.set_exception(StoreUnavailable("the store has stopped"))
+    for one in waiting:
+        one.tell(StoreUnavailable("the store has stopped"))
 
 
 def _translated(exc: BaseException) -> BaseException:

@@ -1,0 +1,82 @@
+"""Run works on PostgreSQL, each in a transaction of its own; what collides runs again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import create_engine
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from eme_connector.adapters.database.rows import Rows
+from eme_connector.adapters.database.statements import Connection
+from eme_connector.adapters.database.writer import Committed, Work, refuse_nesting, running
+from eme_connector.errors import StoreUnavailable
+
+ATTEMPTS = 4
+_AGAIN = {"40001", "40P01", "23505"}  # serialization failure, deadlock, a race for one identity
+
+
+class PooledWriter:
+    """The transactions of this process, on connections of a pool."""
+
+    def __init__(self, url: str, clock: Callable[[], float], committed: Committed) -> None:
+        self._clock, self._committed = clock, committed
+        self._pool = create_engine(url, pool_size=20, pool_pre_ping=True, hide_parameters=True)
+        self._dialect = PGDialect_psycopg()
+
+    def transact(self, work: Work) -> Any:
+        """Run *work* and return its result after COMMIT."""
+        refuse_nesting()
+        for attempt in range(ATTEMPTS):
+            try:
+                result, touched = self._once(work)
+            except _Again:
+                time.sleep(0.01 * 2**attempt)
+                continue
+            if touched:
+                self._committed(touched)
+            return result
+        raise StoreUnavailable("the database is too busy with this row")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.dispose()
+
+    def _once(self, work: Work) -> tuple[Any, frozenset[str]]:
+        import psycopg
+
+        try:
+            raw = self._pool.raw_connection()
+        except SQLAlchemyError as exc:
+            raise StoreUnavailable("the database cannot be reached") from exc
+        try:
+            rows = Rows(Connection(raw.driver_connection, self._dialect), self._clock)
+            with running():
+                result = work(rows)
+            rows.pending.write()
+            raw.commit()
+        except psycopg.Error as exc:
+            _roll_back(raw)
+            if exc.sqlstate in _AGAIN:
+                raise _Again from exc
+            raise StoreUnavailable("the database could not keep this") from exc
+        except BaseException:
+            raw.rollback()
+            raise
+        finally:
+            raw.close()
+        return result, frozenset(rows.touched)
+
+
+def _roll_back(raw: Any) -> None:
+    if raw.driver_connection.closed:
+        raw.invalidate()
+    else:
+        raw.rollback()
+
+
+class _Again(Exception):
+    """The whole work has to run once more."""

@@ -1,0 +1,36 @@
+"""`ports.Transaction` on one connection, from its first statement to the last before COMMIT."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from eme_connector.adapters.database import keywords
+from eme_connector.adapters.database.accounts import AccountRows
+from eme_connector.adapters.database.deliveries import DeliveryRows
+from eme_connector.adapters.database.directory import DirectoryRows
+from eme_connector.adapters.database.misp import MispRows
+from eme_connector.adapters.database.pending import Pending
+from eme_connector.adapters.database.relay import RelayRows
+from eme_connector.adapters.database.schedule import ScheduleRows
+from eme_connector.adapters.database.statements import Connection
+from eme_connector.adapters.database.threats import ThreatRows
+
+SHARDS = 64
+
+
+class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows, ScheduleRows, RelayRows, MispRows):
+    """One transaction, of one work or of many; `touched` are the topics its listeners hear."""
+
+    def __init__(self, connection: Connection, clock: Callable[[], float]) -> None:
+        self._db = connection
+        self._clock = clock
+        self.pending = self._pending = Pending(connection)
+        self.touched = self._touched = set[str]()
+        is_sqlite = connection.dialect.name == "sqlite"
+        self._shard = 0 if is_sqlite else random.randrange(SHARDS)  # noqa: S311
+
+    def index_keywords(self, entries: Sequence[Any]) -> None:
+        """Put *entries* into the keyword index."""
+        keywords.index(self._db, entries)
