@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
+import structlog
+
 from eme_connector.config import Cerebrate as Section
 from eme_connector.config import Upstream
 from eme_connector.domain.audit import AuditRecord
@@ -25,6 +27,8 @@ from eme_connector.usecases.cerebrate_keys import publish, revoke_peers
 from eme_connector.usecases.cerebrate_links import job_name, need_keeper
 from eme_connector.usecases.schedule import Job, run_now
 from eme_connector.usecases.system import System, micros
+
+log = structlog.get_logger("eme.cerebrate")
 
 
 def jobs(system: System) -> tuple[Job, ...]:
@@ -78,7 +82,7 @@ def _read_own(section: Section, confirmed: Collection[str], system: System) -> M
     Keys come first: one that is revoked counts from here on, whatever becomes of the groups.
     """
     there = system.cerebrates()[section.name]
-    access = there.access()
+    about = _about(there)
     keys = there.fetch_keys()
     own = publish(there, keys, system)
     keys = keys if own.key is None else (*keys, own.key)
@@ -87,10 +91,7 @@ def _read_own(section: Section, confirmed: Collection[str], system: System) -> M
     weighed = cerebrate_directory.weigh(section, there.fetch(), confirmed, system)
     changed |= cerebrate_directory.keep(section, weighed, keys, system)
     return {
-        "version": access.version,
-        "user": access.user,
-        "organisation": access.organisation_name,
-        "reach": access.reach,
+        **about,
         "organisations": len(weighed.accepted.organisations),
         "groups": len(weighed.accepted.groups),
         "keys": len(keys),
@@ -106,13 +107,7 @@ def _read_own(section: Section, confirmed: Collection[str], system: System) -> M
 def _take_over(section: Upstream, confirmed: Collection[str], system: System) -> Mapping[str, Any]:
     """Take over what an upstream says now."""
     there = system.cerebrates()[section.name]
-    access = there.access()
-    about = {
-        "version": access.version,
-        "user": access.user,
-        "organisation": access.organisation_name,
-        "reach": access.reach,
-    }
+    about = _about(there)
     if section.into == "cerebrate":
         return {**about, **cerebrate_upstream.take_over(section, confirmed, system)}
     weighed = cerebrate_directory.weigh(section, there.fetch(), confirmed, system)
@@ -123,6 +118,18 @@ def _take_over(section: Upstream, confirmed: Collection[str], system: System) ->
         "groups": len(weighed.accepted.groups),
         "changed": changed,
         **cerebrate_directory.report(weighed.plan),
+    }
+
+
+def _about(there: Cerebrate) -> dict[str, Any]:
+    """Say what the key may see: to people, and to the log."""
+    found = there.access()
+    log.info("cerebrate_seen", name=there.name, reach=found.reach, version=found.version)
+    return {
+        "version": found.version,
+        "user": found.user,
+        "organisation": found.organisation_name,
+        "reach": found.reach,
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from eme_connector.domain.directory import RemoteGroup
@@ -42,10 +44,8 @@ def members(sidecar, uuid=GROUP):
 
 
 def test_organisations_groups_and_meta_fields_are_taken_over(cert, cerebrate, world):
-    cerebrate.state.meta_fields[1] = {
-        "parent_id": world[CI], "template_name": "CSIRT Constituency", "field": "IPv4 address",
-        "value": "192.0.2.0/24",
-    }  # fmt: skip
+    template = cerebrate.state.templates[1]
+    cerebrate.state.meta_field(world[CI], template, "IPv4 address", "192.0.2.0/24")
 
     found = turn(cert)
 
@@ -261,6 +261,20 @@ def test_without_the_section_there_is_nothing(make):
 
     assert usecase.jobs(sidecar.eme) == ()
     assert links(caller=person(CERT), system=sidecar.eme) == ()
+
+
+def test_the_schedule_of_a_running_sidecar_reads_it(cert):
+    schedule = cert.eme.schedule()
+    schedule.start()
+    until = time.monotonic() + 5
+    try:
+        while not any(one.state == "done" for one in cert.store.turns()):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    finally:
+        schedule.stop()
+
+    assert members(cert) == {CI, CERT}
 
 
 # keys

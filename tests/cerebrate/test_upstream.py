@@ -54,13 +54,10 @@ def test_cerebrates_own_download_of_a_group_loses_its_members(upstream, cerebrat
 
 def test_meta_fields_travel_with_their_organisation(pair, upstream, cerebrate, ours):
     one = upstream.state.organisation(name="CI-1", uuid=CI)
-    numbers = {row["field"]: row["id"] for row in
-               upstream.state.templates[1]["meta_template_fields"]}  # fmt: skip
-    for field, value in [("IPv4 address", "192.0.2.0/24"), ("AS Number", "AS64500"),
-                         ("Country", "Greece")]:  # fmt: skip
-        upstream.state.insert(upstream.state.meta_fields, {
-            "parent_id": one["id"], "template_name": "CSIRT Constituency", "field": field,
-            "value": value, "meta_template_field_id": numbers[field]})  # fmt: skip
+    template = upstream.state.templates[1]
+    given = {"IPv4 address": "192.0.2.0/24", "AS Number": "AS64500", "Country": "Greece"}
+    for field, value in given.items():
+        upstream.state.meta_field(one["id"], template, field, value)
 
     found = pair.turn()
 

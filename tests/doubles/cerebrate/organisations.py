@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from uuid import uuid4
 
 from tests.doubles.cerebrate.answers import Call, absent, crash, index, refusal
 from tests.doubles.cerebrate.state import Row, State, now
@@ -26,9 +25,8 @@ def organisations_view(call: Call) -> Row:
     row = call.state.organisations.get(call.number())
     if row is None or not (call.sees_all or row["id"] == call.own):
         raise absent("Organisation" if row else "")
-    if "includeFullMetaFields" in call.query:
-        return _full(call.state, row)
-    return {k: v for k, v in _listed(call.state, row).items() if k != "MetaTemplates"}
+    shape = _full if "includeFullMetaFields" in call.query else _listed
+    return {k: v for k, v in shape(call.state, row).items() if k != "MetaTemplates"}
 
 
 def organisations_add(call: Call) -> Row:
@@ -168,12 +166,7 @@ def _write_meta(state: State, organisation: int, given: list[Row]) -> None:
         if field["regex"] and not re.search(field["regex"], one["value"]):
             raise crash()
     for one, (template, field) in wanted:
-        row = {"scope": "organisation", "parent_id": organisation, "field": field["field"],
-               "value": one["value"], "uuid": str(uuid4()), "meta_template_id": template["id"],
-               "meta_template_field_id": field["id"], "template_uuid": template["uuid"],
-               "template_version": template["version"], "template_name": template["name"],
-               "template_namespace": template["namespace"]}  # fmt: skip
-        state.insert(state.meta_fields, row)
+        state.meta_field(organisation, template, field["field"], one["value"])
 
 
 def _template_field(state: State, one: Row) -> tuple[Row, Row] | None:

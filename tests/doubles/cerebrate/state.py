@@ -155,6 +155,18 @@ class State:
             })  # fmt: skip
         return row
 
+    def meta_field(self, organisation: int, template: Row, field: str, value: str) -> Row:
+        """Give an organisation a value of a field of *template*."""
+        at = now()
+        known = {one["field"]: one["id"] for one in template["meta_template_fields"]}
+        row = {"scope": "organisation", "parent_id": organisation, "field": field, "value": value,
+               "uuid": str(uuid4()), "meta_template_id": template["id"],
+               "meta_template_field_id": known[field], "is_default": False, "created": at,
+               "modified": at, "meta_template_directory_id": template["id"]}  # fmt: skip
+        names = ("uuid", "version", "name", "namespace")
+        row |= {f"template_{name}": template[name] for name in names}
+        return self.insert(self.meta_fields, row)
+
     def delete_organisation(self, number: int) -> None:
         """Delete as the database does: what it owns goes along without a trace."""
         self.organisations.pop(number, None)
