@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from eme_connector.domain import misp_reasons
+from eme_connector.domain.arrival import Arrival
 from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import Delivery
 from eme_connector.domain.listing import Aggregate, Bucket
@@ -26,8 +28,8 @@ def time_text(at: int | None) -> str | None:
     return datetime.fromtimestamp(at / 1_000_000, UTC).isoformat()
 
 
-def threat(found: Threat, organisation: Organisation) -> Document:
-    """Return one threat; *organisation* is whose it is."""
+def threat(found: Threat, organisation: Organisation, misp_url: str | None = None) -> Document:
+    """Return one threat; *organisation* is whose it is, *misp_url* where its event is."""
     detection, rank = found.detection, found.rank
     return {
         "id": found.id,
@@ -72,7 +74,7 @@ def threat(found: Threat, organisation: Organisation) -> Document:
         "decision": decision(found.decision),
         "resolution": _resolution(found),
         "bundle": found.bundle_id,
-        "misp_url": None,
+        "misp_url": misp_url,
     }
 
 
@@ -141,6 +143,20 @@ def delivery(found: Delivery) -> Document:
         "attempts": found.attempts,
         "created_at": time_text(round(found.created_at * 1_000_000)),
         "sent_at": None if found.sent_at is None else time_text(round(found.sent_at * 1_000_000)),
+        "receipt": found.receipt,
+        "remedy": misp_reasons.remedy(found.reason),
+    }
+
+
+def arrival(found: Arrival) -> Document:
+    """Return what one member has of an event, and what to do where something is wrong."""
+    return {
+        "organisation": found.organisation,
+        "status": found.status,
+        "reason": found.reason,
+        "detail": found.detail,
+        "says": found.says,
+        "remedy": found.remedy,
     }
 
 

@@ -185,6 +185,10 @@ class Reads(DirectoryReads, ScheduleReads, RelayReads, MispReads, Protocol):
     def stopped(self, organisation: str) -> bool: ...
     def deliveries_of(self, threat_id: str) -> tuple[Delivery, ...]: ...
 
+    def deliveries_in(self, lane: str, threat_ids: Collection[str]) -> tuple[Delivery, ...]:
+        """Return what was and is owed in *lane* about some threats, oldest first."""
+        ...
+
     def list_deliveries(
         self,
         *,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from eme_connector.domain import arrival
 from eme_connector.domain.audit import AuditRecord
-from eme_connector.domain.delivery import Delivery
+from eme_connector.domain.delivery import MISP_LANE, Delivery
 from eme_connector.domain.listing import Aggregate, ListQuery, Page
 from eme_connector.domain.rights import Caller, Right
 from eme_connector.domain.sharing import Organisation, Topology
@@ -67,9 +69,23 @@ def trail(
     Only whose threat it is sees to whom it went.
     """
     caller.need(Right.READ)
-    own = threat.organisation == caller.organisation and threat.origin is None
-    deliveries = store.deliveries_of(threat.id) if own else ()
+    deliveries = store.deliveries_of(threat.id) if _is_own(threat, caller) else ()
     return store.timeline(threat.id), deliveries
+
+
+def event_urls(threats: Sequence[Threat], *, caller: Caller, store: Store) -> dict[str, str]:
+    """Return where the events of the caller's own *threats* are in our MISP, by threat id."""
+    caller.need(Right.READ)
+    own = [one.id for one in threats if _is_own(one, caller)]
+    found: dict[str, list[Delivery]] = {}
+    for one in store.deliveries_in(MISP_LANE, own) if own else ():
+        found.setdefault(one.threat_id, []).append(one)
+    urls = ((threat, arrival.event_url(several)) for threat, several in found.items())
+    return {threat: url for threat, url in urls if url}
+
+
+def _is_own(threat: Threat, caller: Caller) -> bool:
+    return threat.organisation == caller.organisation and threat.origin is None
 
 
 def aggregate(*, caller: Caller, store: Store, now: float) -> Aggregate:

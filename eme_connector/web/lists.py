@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
+from eme_connector.domain import arrival
 from eme_connector.domain.decision import Wish
 from eme_connector.domain.listing import ListQuery, Order
 from eme_connector.domain.risk import Band
@@ -23,9 +24,11 @@ from eme_connector.web.preconditions import with_etag
 
 def page(query: ThreatQuery) -> Response:
     """Answer a page of threats."""
-    found = browse.list_threats(_query(query), caller=current_caller(), store=eme().store)
+    caller, store = current_caller(), eme().store
+    found = browse.list_threats(_query(query), caller=caller, store=store)
+    urls = browse.event_urls(found.threats, caller=caller, store=store)
     return jsonify(
-        threats=[_document(one) for one in found.threats],
+        threats=[_document(one, urls.get(one.id)) for one in found.threats],
         next=found.cursor,
         walked=found.walked,
         complete=found.complete,
@@ -37,16 +40,18 @@ def one(threat_id: str) -> Response:
     running, caller = eme(), current_caller()
     found = browse.get_threat(threat_id, caller=caller, store=running.store)
     timeline, deliveries = browse.trail(found, caller=caller, store=running.store)
-    document = _document(found) | {
+    document = _document(found, arrival.event_url(deliveries)) | {
         "timeline": [threat_json.record(record) for record in timeline],
         "deliveries": [threat_json.delivery(delivery) for delivery in deliveries],
+        "arrivals": [threat_json.arrival(seen) for seen in arrival.arrivals(deliveries)],
     }
     return with_etag(jsonify(document), found.digest)
 
 
 def shown(found: Threat) -> Response:
     """Answer a threat as it stands after a change."""
-    return with_etag(jsonify(_document(found)), found.digest)
+    urls = browse.event_urls([found], caller=current_caller(), store=eme().store)
+    return with_etag(jsonify(_document(found, urls.get(found.id))), found.digest)
 
 
 def aggregate() -> Response:
@@ -68,8 +73,9 @@ def wish(body: DecisionForm, digest: str) -> Wish:
     )
 
 
-def _document(found: Threat) -> dict[str, Any]:
-    return threat_json.threat(found, browse.organisation_of(found.organisation, eme().topology))
+def _document(found: Threat, misp_url: str | None) -> dict[str, Any]:
+    whose = browse.organisation_of(found.organisation, eme().topology)
+    return threat_json.threat(found, whose, misp_url)
 
 
 def _query(query: ThreatQuery) -> ListQuery:

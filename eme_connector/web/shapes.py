@@ -139,6 +139,19 @@ class DeliveryShape(Shape):
     attempts: int
     created_at: str
     sent_at: str | None
+    receipt: dict[str, Any]
+    remedy: str
+
+
+class ArrivalShape(Shape):
+    """What a member has of the event: arrived, not-pushed, hidden or unknown; why; what to do."""
+
+    organisation: str
+    status: str
+    reason: str
+    detail: str
+    says: str
+    remedy: str
 
 
 class RecordShape(Shape):
@@ -152,10 +165,11 @@ class RecordShape(Shape):
 
 
 class ThreatDetail(ThreatShape):
-    """A threat with its timeline and deliveries."""
+    """A threat with its timeline and deliveries, and which member has its event in MISP."""
 
     timeline: list[RecordShape]
     deliveries: list[DeliveryShape]
+    arrivals: list[ArrivalShape]
 
 
 class ThreatPage(Shape):

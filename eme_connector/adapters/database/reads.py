@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Executable, Table, and_, bindparam, func, select
@@ -123,6 +123,11 @@ class DatabaseReads:
 
     def deliveries_of(self, threat_id: str) -> tuple[Delivery, ...]:
         query = select(*COLUMNS).where(_D.threat_id == threat_id).order_by(_D.id)
+        return tuple(delivery_of(tuple(row)) for row in self._all(query))
+
+    def deliveries_in(self, lane: str, threat_ids: Collection[str]) -> tuple[Delivery, ...]:
+        where = and_(_D.threat_id.in_(sorted(threat_ids)), _D.lane == lane)
+        query = select(*COLUMNS).where(where).order_by(_D.id)
         return tuple(delivery_of(tuple(row)) for row in self._all(query))
 
     def list_deliveries(
