@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LOW_DISK = 500_000_000
 SKEW_S = 60.0
+_PARTS = {"orchestrator": "orchestrators", "peer": "peers", "misp": "misp"}
 _SIGNS = {"ok": "✓", "warning": "!", "error": "✗"}
 
 
@@ -153,17 +154,22 @@ def _people(eme: Eme) -> Iterator[Finding]:
 
 
 def channels(eme: Eme) -> Iterator[Finding]:
-    """Ping every orchestrator and peer, and compare clocks with the peers."""
+    """Ping every orchestrator, MISP and peer, and compare clocks with the peers."""
+    from eme_connector.domain import misp_reasons
     from eme_connector.errors import DeliveryError
+    from eme_connector.ports import Examined
 
     for lane, channel in eme.channels().items():
-        kind = "orchestrators" if lane.startswith("orchestrator:") else "peers"
+        part = _PARTS[lane.partition(":")[0]]
         try:
             channel.ping()
-            yield Finding(kind, "ok", f"{lane} can be reached")
+            yield Finding(part, "ok", f"{lane} can be reached")
+            if isinstance(channel, Examined):
+                yield from (Finding(part, "error", f"{lane}: {a}", b) for a, b in channel.examine())
         except DeliveryError as exc:
-            fix = "check its url, that it runs, and egress.private_networks"
-            yield Finding(kind, "error", f"{lane}: {exc.reason}", fix)
+            known = misp_reasons.remedy(exc.reason)
+            fix = known or "check its url, that it runs, and egress.private_networks"
+            yield Finding(part, "error", f"{lane}: {exc.reason}", fix)
     yield from clock([one.url for one in eme.store.peers() if one.revoked_at is None])
 
 

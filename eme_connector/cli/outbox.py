@@ -13,12 +13,12 @@ STATES = ["owed", "sending", "delivered", "refused", "uncertain", "withdrawn", "
 
 @click.group()
 def outbox() -> None:
-    """What is owed to orchestrators and peers."""
+    """What is owed to orchestrators, peers and MISP."""
 
 
 @outbox.command("list")
 @click.option("--state", type=click.Choice(STATES))
-@click.option("--lane", help="Such as orchestrator:NAME or peer:UUID.")
+@click.option("--lane", help="Such as orchestrator:NAME, peer:UUID, misp or misp:UUID.")
 @click.option("--after", type=int, default=0, help="Go on after this id.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @json_option
@@ -26,7 +26,8 @@ def outbox() -> None:
 def list_outbox(
     context: Context, state: str | None, lane: str | None, after: int, limit: int, as_json: bool
 ) -> None:
-    """List deliveries, oldest first."""
+    """List deliveries, oldest first, and what to do about those that MISP does not take."""
+    from eme_connector.domain import misp_reasons
     from eme_connector.domain.delivery import State
     from eme_connector.formats import threat_json
 
@@ -36,7 +37,11 @@ def list_outbox(
         )
     rows = [(d.id, d.state, d.lane, d.attempts, d.reason, d.threat_id) for d in found]
     document = {"deliveries": [threat_json.delivery(one) for one in found]}
-    show(document, as_json, table(("ID", "STATE", "LANE", "TRIES", "REASON", "THREAT"), rows))
+    lines = table(("ID", "STATE", "LANE", "TRIES", "REASON", "THREAT"), rows)
+    for reason in dict.fromkeys(one.reason for one in found):
+        if todo := misp_reasons.remedy(reason):
+            lines.append(f"{reason}: {misp_reasons.REASONS[reason].says}\n    → {todo}")
+    show(document, as_json, lines)
 
 
 @outbox.command("show")
@@ -52,7 +57,7 @@ def show_delivery(context: Context, delivery_id: int, as_json: bool) -> None:
         found = eme.store.list_deliveries(after=delivery_id - 1, limit=1)
     if not found or found[0].id != delivery_id:
         raise NotFound("there is no such delivery")
-    document: dict[str, Any] = threat_json.delivery(found[0]) | {"receipt": found[0].receipt}
+    document: dict[str, Any] = threat_json.delivery(found[0])
     show(document, as_json, [f"{key}: {value}" for key, value in document.items()])
 
 

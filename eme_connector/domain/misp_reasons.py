@@ -16,7 +16,10 @@ class Reason:
     remedy: str
 
 
-_KEY = "Give misp.key an API key that is enabled, not expired, and allowed from this address."
+_KEY = (
+    "Configure an API key that is enabled, not expired, and allowed from this address "
+    "(misp.key; for a member's MISP its key under misp.receivers)."
+)
 _ROLE = "Give the key's user the role Org Admin: publish, sharing groups, tag editor."
 _MEND = "Mend the sharing group in our MISP and give it a newer date (edit its description)"
 _THEN = "; then send again."

@@ -6,9 +6,9 @@ Adapters implement these; use cases see nothing else of the world. Times: `at` i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from eme_connector.domain.accounts import Account, Peer, Token
 from eme_connector.domain.audit import AuditRecord
@@ -285,6 +285,15 @@ class Channel(Protocol):
 
     def ping(self) -> None:
         """Raise DeliveryError when the target cannot be reached."""
+        ...
+
+
+@runtime_checkable
+class Examined(Protocol):
+    """A channel that can tell more about its target than whether it answers."""
+
+    def examine(self) -> Iterable[tuple[str, str]]:
+        """Yield (what is wrong there, how to mend it); raise DeliveryError like ping()."""
         ...
 
 

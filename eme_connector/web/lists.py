@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,9 +25,8 @@ from eme_connector.web.preconditions import with_etag
 
 def page(query: ThreatQuery) -> Response:
     """Answer a page of threats."""
-    caller, store = current_caller(), eme().store
-    found = browse.list_threats(_query(query), caller=caller, store=store)
-    urls = browse.event_urls(found.threats, caller=caller, store=store)
+    found = browse.list_threats(_query(query), caller=current_caller(), store=eme().store)
+    urls = _urls(found.threats)
     return jsonify(
         threats=[_document(one, urls.get(one.id)) for one in found.threats],
         next=found.cursor,
@@ -50,8 +50,7 @@ def one(threat_id: str) -> Response:
 
 def shown(found: Threat) -> Response:
     """Answer a threat as it stands after a change."""
-    urls = browse.event_urls([found], caller=current_caller(), store=eme().store)
-    return with_etag(jsonify(_document(found, urls.get(found.id))), found.digest)
+    return with_etag(jsonify(_document(found, _urls([found]).get(found.id))), found.digest)
 
 
 def aggregate() -> Response:
@@ -71,6 +70,12 @@ def wish(body: DecisionForm, digest: str) -> Wish:
         steps=None if body.steps is None else tuple(body.steps),
         valid_until=None if until is None else until.isoformat(),
     )
+
+
+def _urls(threats: Sequence[Threat]) -> dict[str, str]:
+    if eme().config.misp is None:
+        return {}
+    return browse.event_urls(threats, caller=current_caller(), store=eme().store)
 
 
 def _document(found: Threat, misp_url: str | None) -> dict[str, Any]:

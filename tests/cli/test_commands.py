@@ -10,9 +10,11 @@ import sys
 import time
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from eme_connector.cli import COMMANDS, main
+from tests.doubles.misp import Misp
 from tests.faults.sidecar import PASSWORD
 
 
@@ -171,6 +173,26 @@ def test_doctor_names_each_fault_with_its_fix(eme, monkeypatch):
     for part in ("permissions", "disk", "orchestrators"):
         assert found[part]["level"] == "error", part
         assert found[part]["fix"], part
+
+
+def test_doctor_looks_at_misp_and_at_what_our_key_may_do_there(eme):
+    eme("token", "list")
+    misp = Misp("CI-1", yaml.safe_load(eme.path.read_text())["instance"]["organisation"])
+    weak, wrong = misp.add_user("publisher"), "0" * 40
+    text = eme.path.read_text() + "egress: {private_networks: [127.0.0.0/8]}\n"
+
+    def look(key, code):
+        eme.path.write_text(f"{text}misp: {{url: '{misp.url}', key: '{key}'}}\n")
+        return findings(eme, code=code)["misp"]
+
+    try:
+        assert look(misp.add_user("org_admin"), 0)["level"] == "ok"
+        assert "perm_sharing_group" in look(weak, 1)["detail"]
+        refused = look(wrong, 1)
+        assert "key-refused" in refused["detail"]
+        assert "enabled, not expired" in refused["fix"]
+    finally:
+        misp.close()
 
 
 def test_doctor_survives_a_configuration_that_cannot_be_used(eme):

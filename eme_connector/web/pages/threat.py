@@ -15,6 +15,7 @@ from eme_connector.usecases import browse
 from eme_connector.web.pages import text, words
 from eme_connector.web.pages.audience import audience_view
 from eme_connector.web.pages.frame import blueprint
+from eme_connector.web.pages.misp import misp_view
 from eme_connector.web.pages.parcels import evidence, parcels
 from eme_connector.web.pages.plan import plan_of
 from eme_connector.web.pages.reader import Reader, reader
@@ -94,6 +95,7 @@ def card(
         plan=plan_of(found, who, evidence(found, sent), given.ticked),
         trail=timeline(found, records, who),
         deliveries=parcels(sent, who),
+        misp=misp_view(found, sent, who),
         data=_data(found, who),
         problems=problems,
         given=given,

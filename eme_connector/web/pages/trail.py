@@ -18,7 +18,9 @@ from eme_connector.web.pages.words import Tone
 Detail = dict[str, Any]
 Said = tuple[str, Tone, str, str]
 # what only the organisation whose threat it is needs to know
-OWN = frozenset({"sharing", "shared", "refused", "dead", "dropped", "retried", "withdrawn"})
+OWN = frozenset(
+    {"sharing", "shared", "in-misp", "seen", "refused", "dead", "dropped", "retried", "withdrawn"}
+)
 
 
 # nothing that a person could do anything with
@@ -134,6 +136,14 @@ def _shared(record: AuditRecord, threat: Threat, who: Reader) -> Said:
     return "shared", "soft", _("Shared"), _target(record, who)
 
 
+def _in_misp(record: AuditRecord, threat: Threat, who: Reader) -> Said:
+    return "shared", "soft", _("Put into MISP"), _target(record, who)
+
+
+def _seen(record: AuditRecord, threat: Threat, who: Reader) -> Said:
+    return "shared", "good", _("Arrived"), _target(record, who)
+
+
 def _withdrawn(record: AuditRecord, threat: Threat, who: Reader) -> Said:
     return "note", "wait", _("Withdrawn, not sent"), _reason_for(record, who)
 
@@ -179,6 +189,8 @@ _EVENTS: dict[str, Callable[[AuditRecord, Threat, Reader], Said]] = {
     "failed": _failed,
     "not-evidenced": _not_evidenced,
     "shared": _shared,
+    "in-misp": _in_misp,
+    "seen": _seen,
     "withdrawn": _withdrawn,
     "uncertain": _uncertain,
     "refused": _refused,
