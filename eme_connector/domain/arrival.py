@@ -23,6 +23,7 @@ _STATUSES: dict[str, Status] = {
     "url-differs": "hidden",
     "roaming-with-servers": "hidden",
     "hidden-there": "hidden",
+    "reads-here": "arrived",
     "dropped-there": "arrived",
     "group-stale-there": "arrived",
     "group-wider-there": "arrived",
@@ -94,7 +95,8 @@ def _arrival(
 ) -> Arrival:
     reason, detail = str(said.get("reason", "")), str(said.get("detail", ""))
     if not said.get("check"):
-        return Arrival(organisation, "unknown", reason or "no-key", detail, sequence)
+        status: Status = "arrived" if reason == "reads-here" else "unknown"
+        return Arrival(organisation, status, reason or "no-key", detail, sequence)
     if look is None or look.sequence < sequence:
         return Arrival(organisation, "unknown", reason or "on-its-way", detail, sequence)
     if look.state is State.DELIVERED:

@@ -159,6 +159,7 @@ REASONS: dict[str, Reason] = {
         "Untick 'extend' for it unless that is meant.",
     ),
     # what is seen in a member's MISP
+    "reads-here": Reason("its people read it in our MISP", ""),
     "no-key": Reason(
         "we have no key for its MISP, so nobody has looked",
         "Ask it for a read-only key and put it under misp.receivers.",

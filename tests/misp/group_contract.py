@@ -105,6 +105,15 @@ class GroupContract(Posting):
 
         assert not post.has(threat)
 
+    def test_a_member_with_users_on_our_own_misp_reads_it_there(self, open_post):
+        post = open_post(at_home=True)
+        threat = post.threat(post.group(servers=[post.pair.a.url]))
+
+        receipt = post.send(threat)
+
+        assert receipt.detail["members"] == {post.pair.b.organisation: {"reason": "reads-here"}}
+        assert post.pair.a.has(uuid_of(threat), role="sync")
+
     def test_one_member_that_is_missing_does_not_keep_it_from_the_others(self, post):
         a, b = post.pair.a, post.pair.b
         other = str(uuid4())

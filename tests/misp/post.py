@@ -40,6 +40,7 @@ class Post:
     groups: dict[str, SharingGroup] = field(default_factory=dict)
     threats: dict[str, Threat] = field(default_factory=dict)
     raw: bytes = RAW
+    at_home: bool = False
 
     def __post_init__(self) -> None:
         a, b = self.pair.a, self.pair.b
@@ -63,7 +64,8 @@ class Post:
     def topology(self) -> Topology:
         a, b = self.pair.a, self.pair.b
         known = {one.organisation: Organisation(one.organisation, one.name) for one in (a, b)}
-        ours = MispInstance(a.url, a.organisation, a.organisation, frozenset({a.organisation}))
+        here = {a.organisation, b.organisation} if self.at_home else {a.organisation}
+        ours = MispInstance(a.url, a.organisation, a.organisation, frozenset(here))
         theirs = MispInstance(b.url, b.organisation, a.organisation, frozenset({b.organisation}))
         return Topology(known, self.groups, ours, (theirs,))
 

@@ -242,10 +242,13 @@ class MispChannel:
         if not self._terms.publish:
             return {one: {"reason": "left-unpublished"} for one in sorted(others)}
         found: dict[str, dict[str, Any]] = {one: {} for one in sorted(others)}
-        for one in findings:
-            if one.who in found and one.code != "may-extend":
-                found[one.who] |= {"reason": one.code, "detail": one.detail}
-        for member in self._terms.checked & others:
+        here = told.topology.misp.organisations if told.topology.misp else frozenset()
+        for one in here & others:
+            found[one] = {"reason": "reads-here"}
+        for finding in findings:
+            if finding.who in others - here and finding.code != "may-extend":
+                found[finding.who] |= {"reason": finding.code, "detail": finding.detail}
+        for member in (self._terms.checked & others) - here:
             found[member]["check"] = True
         return found
 

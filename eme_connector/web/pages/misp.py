@@ -87,7 +87,7 @@ def _stands(found: list[Delivery]) -> str:
 
 def _member(one: Arrival, who: Reader) -> Line:
     icon, tone, word = _statuses()[one.status]
-    if one.status == "arrived" and one.reason:
+    if one.status == "arrived" and one.remedy:
         icon, tone = "warning", "wait"
     if one.reason == "on-its-way":
         icon, tone, word = "sent", "soft", _("on its way")
