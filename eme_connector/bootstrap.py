@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from eme_connector import config as configuration
 from eme_connector.domain.sharing import Organisation, Topology
 from eme_connector.ports import Cerebrate, Channel, Clock, Signer, Store
+from eme_connector.ports.sidecar import Sidecar
 from eme_connector.usecases.keyring import live_peers
 from eme_connector.usecases.schedule import Job, Schedule
 from eme_connector.usecases.topology import Registers
@@ -104,6 +105,13 @@ def build(
         clock=clock,
         cookie_secret=load_secret(config.instance.data_dir),
     )
+
+
+def open_sidecar(url: str, token: str) -> Sidecar:
+    """Return the sidecar at *url*; nothing is called yet."""
+    from eme_connector.adapters.sidecar import HttpSidecar
+
+    return HttpSidecar(url, token)
 
 
 def prepare(config: configuration.Config) -> Path | None:

@@ -32,6 +32,7 @@ COMMANDS = {
     "token": "token",
     "user": "user",
     "misp": "misp",
+    "misp-modules": "misp_modules",
     "stop": "stop",
 }
 
@@ -50,7 +51,7 @@ class Commands(Group):
         from importlib import import_module
 
         module = import_module(f"eme_connector.cli.{COMMANDS[name]}")
-        found: click.Command = getattr(module, name)
+        found: click.Command = getattr(module, name.replace("-", "_"))
         return found
 
 

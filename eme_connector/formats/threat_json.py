@@ -59,12 +59,7 @@ def threat(found: Threat, organisation: Organisation, misp_url: str | None = Non
             {"address": one.address, "device": one.device, "criticality": one.criticality}
             for one in detection.assets
         ],
-        "organisation": {
-            "uuid": organisation.uuid,
-            "name": organisation.name,
-            "sector": organisation.sector,
-            "location": organisation.location,
-        },
+        "organisation": organisation_document(organisation),
         "tlp": str(found.tlp),
         "group": found.group,
         "recipients": list(found.recipients),
@@ -75,6 +70,16 @@ def threat(found: Threat, organisation: Organisation, misp_url: str | None = Non
         "resolution": _resolution(found),
         "bundle": found.bundle_id,
         "misp_url": misp_url,
+    }
+
+
+def organisation_document(found: Organisation) -> Document:
+    """Return what is told of an organisation."""
+    return {
+        "uuid": found.uuid,
+        "name": found.name,
+        "sector": found.sector,
+        "location": found.location,
     }
 
 

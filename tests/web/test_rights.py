@@ -79,6 +79,7 @@ BODIES = {
     "ci_threats_resolve": lambda site, at: {"json": {"reason": "done"}},
     "ci_policy_settings_update": _setting,
     "ci_policy_settings_partial_update": _setting,
+    "lookup_list": lambda site, at: {"query_string": {"value": "10.1.2.9"}},
     "organisations_update": lambda site, at: {"json": {"name": "CI-1"}},
     "organisations_partial_update": lambda site, at: {
         "json": {"organisations": [{"uuid": CI, "name": "CI-1"}]}

@@ -50,6 +50,14 @@ def clusters(*texts: str) -> list[str]:
     return [known[one][0] for one in dict.fromkeys(ids) if one in known]
 
 
+def techniques(event: Json) -> list[str]:
+    """Return the ids of the techniques that an event's tags and galaxies name."""
+    by_tag = {tag: technique for technique, (tag, _) in tables().clusters.items()}
+    names = labels(event)
+    named = [by_tag.get(name) for name in names]
+    return list(dict.fromkeys([*filter(None, named), *_TECHNIQUE.findall(" ".join(names))]))
+
+
 def strictest(names: Iterable[str]) -> list[str]:
     """Return *names* once each, with the strictest TLP first and no other TLP."""
     several = list(names)
