@@ -81,7 +81,7 @@ def test_too_little_and_too_much_is_refused(known, values):
 
 
 @pytest.mark.parametrize(
-    "value", ["   ", '"', "10.1.2.9 OR 1", "NEAR(", "*", "a" * 300, "%_%", "…"]
+    "value", ["   ", '"', "10.1.2.9 OR 1", "NEAR(", "*", "a" * 300, "%_%", "…", "a\0b"]
 )
 def test_odd_values_find_nothing_and_break_nothing(known, value):
     answer = find(known, value.ljust(3))

@@ -59,7 +59,7 @@ Rows = Callable[[Executable], Sequence[Any]]
 
 def matching(keyword: str, dialect: str, rows: Rows) -> ColumnElement[bool] | None:
     """Return the condition on list entries for *keyword* (all its words), or None for none."""
-    words = [word for word in keyword.replace('"', " ").split() if word]
+    words = [word for word in keyword.replace('"', " ").replace("\0", " ").split() if word]
     if not words:
         return None
     quoted = " ".join(f'"{word}"' for word in words) if dialect == "sqlite" else " ".join(words)
