@@ -39,6 +39,7 @@ from eme_connector.config_sections import (
     Store,
     Upstream,
 )
+from eme_connector.config_sync import Sync, SyncTarget
 from eme_connector.errors import ConfigError
 
 PREFIX = "EME_"
@@ -60,6 +61,7 @@ class Config(Section):
     delivery: Delivery = Delivery()
     misp: Misp | None = Field(None, description="Our own MISP.")
     cerebrate: Cerebrate | None = Field(None, description="Our own Cerebrate.")
+    sync: Sync | None = Field(None, description="Sharing groups relayed to others.")
     egress: Egress = Egress()
     sessions: Sessions = Sessions()
     log: Log = Log()
@@ -205,10 +207,24 @@ def _dangling(config: Config) -> list[str]:
     for index, group in enumerate(config.sharing_groups):
         if group.members - known:
             found.append(f"sharing_groups.{index}.members: not all are among organisations")
+    found += _dangling_sync(config)
     names = [name for one in config.organisations for name in {one.name, *one.aliases}]
     if len(names) != len(set(names)):
         found.append("organisations: two share a name or an alias")
     return found
+
+
+def _dangling_sync(config: Config) -> list[str]:
+    if config.sync is None:
+        return []
+    if config.sync.source == "cerebrate" and config.cerebrate is None:
+        return ["sync.source: needs the section cerebrate, or `source: file`"]
+    own = config.cerebrate.url if config.cerebrate and config.sync.source == "cerebrate" else None
+    return [
+        f"sync.targets.{index}.url: is the source itself"
+        for index, one in enumerate(config.sync.targets)
+        if one.url == own
+    ]
 
 
 __all__ = [
@@ -234,6 +250,8 @@ __all__ = [
     "Sharing",
     "SharingGroup",
     "Store",
+    "Sync",
+    "SyncTarget",
     "Upstream",
     "load",
     "parse",

@@ -54,6 +54,11 @@ _VALUES: dict[str, Any] = {
     "misp.key": "put-the-key-here-or-its-file-in-key_file",
     "misp.receivers.organisation": _CERT,
     "misp.receivers.url": "https://misp.cert.example.org",
+    "sync.targets.name": "cert-misp",
+    "sync.targets.url": "https://misp.cert.example.org",
+    "sync.targets.key": "put-the-key-here-or-its-file-in-key_file",
+    "sync.targets.servers": ["https://misp.partner.example.org"],
+    "sync.every_s": 60,
 }
 
 

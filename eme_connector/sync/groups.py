@@ -74,7 +74,7 @@ def head(sides: Sides, plain: str) -> list[Difference]:
             sides.difference(
                 "name-taken" if taken else "group-missing",
                 "add",
-                after=after | {"servers": _urls(want.servers)},
+                after=after | {"servers": urls(want.servers)},
                 note="deleted at the target" if sides.agreed else "",
             )
         ]
@@ -202,7 +202,7 @@ def _servers(sides: Sides, want: RemoteGroup, present: RemoteGroup) -> list[Diff
     if after != present.servers:
         found.append(
             sides.difference(
-                "group-servers", "update", before=_urls(present.servers), after=_urls(after)
+                "group-servers", "update", before=urls(present.servers), after=urls(after)
             )
         )
     ours = {one.url for one in sides.agreed.servers} if sides.agreed else set()
@@ -249,5 +249,6 @@ def _put_servers(sides: Sides, want: RemoteGroup, present: RemoteGroup) -> froze
     return frozenset(kept | ours)
 
 
-def _urls(servers: frozenset[GroupServer]) -> list[list[object]]:
+def urls(servers: frozenset[GroupServer]) -> list[list[object]]:
+    """Return *servers* as lists of URL and all_orgs, in one order."""
     return [[one.url, one.all_orgs] for one in sorted(servers, key=lambda one: one.url)]

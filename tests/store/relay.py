@@ -68,10 +68,15 @@ class RelayContract:
         assert open_at(AT + SECOND) == RUN
         assert open_at(AT + 61 * SECOND) is None
         assert open_at(AT + SECOND, "other") is None
+        broken = store.transact(lambda tx: tx.broken_runs("fleet", AT + 61 * SECOND))
+        assert broken == (RUN,)
+        assert store.transact(lambda tx: tx.broken_runs("fleet", AT + SECOND)) == ()
         done = replace(RUN, state="done", ended_at=AT + 9, calls=4)
         store.transact(lambda tx: tx.save_run(done))
         assert open_at(AT + SECOND) is None
         assert store.transact(lambda tx: tx.find_run("r1")) == done
+        store.transact(lambda tx: tx.drop_run("r1"))
+        assert store.transact(lambda tx: tx.find_run("r1")) is None
 
     def test_runs_come_newest_first_with_their_writes_in_order(self, store):
         later = replace(RUN, id="r2", started_at=AT + 9, kind="undo", undoes="r1")

@@ -27,6 +27,16 @@ _OPEN = Statement(
         )
     )
 )
+_BROKEN = Statement(
+    select(t.relay_run).where(
+        and_(
+            t.relay_run.c.target == _P("target"),
+            t.relay_run.c.state == "running",
+            t.relay_run.c.lease_until <= _P("at"),
+        )
+    )
+)
+_DROP = Statement(delete(t.relay_run).where(t.relay_run.c.id == _P("id")))
 _RUN = Statement(select(t.relay_run).where(t.relay_run.c.id == _P("id")))
 _AGREED = Statement(select(_A.kind, _A.uuid, _A.body).where(_A.target == _P("target")))
 _FORGET = Statement(
@@ -60,6 +70,13 @@ class RelayRows:
 
     def save_run(self, run: Run) -> None:
         self._db.run(put_into(t.relay_run), _columns(run, t.relay_run))
+
+    def drop_run(self, run: str) -> None:
+        self._db.run(_DROP, {"id": run})
+
+    def broken_runs(self, target: str, at: int) -> tuple[Run, ...]:
+        rows = self._db.all(_BROKEN, {"target": target, "at": at})
+        return tuple(_run(_named(t.relay_run, row)) for row in rows)
 
     def save_writes(self, run: str, writes: Iterable[Write]) -> None:
         for one in writes:

@@ -1,0 +1,219 @@
+"""The relay over many targets at once: differences, plans, applies (`eme sg`, `sync.every_s`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import structlog
+
+from eme_connector.config import Sync, SyncTarget
+from eme_connector.domain.directory import Snapshot
+from eme_connector.errors import Conflict, Fault, InvalidInput, NotFound
+from eme_connector.sync.relay import Progress
+from eme_connector.sync.steps import Difference
+from eme_connector.sync.terms import Terms
+from eme_connector.usecases.relay_cycle import Office, Report, Target, look, run_cycle
+from eme_connector.usecases.schedule import Job
+
+log = structlog.get_logger("eme.relay")
+PLAN_VERSION = 1
+LEAST_SPACING_S = 30.0
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The source of truth, and every place that is to hold the same."""
+
+    source: Callable[[], Snapshot]
+    targets: tuple[Target, ...]
+    width: int = 4
+
+    def named(self, names: Collection[str]) -> tuple[Target, ...]:
+        """Return the targets with these names; all of them for none.
+
+        Raises:
+            NotFound
+        """
+        if unknown := set(names) - {one.name for one in self.targets}:
+            known = ", ".join(one.name for one in self.targets)
+            raise NotFound(f"no target is called {', '.join(sorted(unknown))}; there are: {known}")
+        return tuple(one for one in self.targets if not names or one.name in names)
+
+
+Told = Callable[[str, int, int, str], None]
+"""Hears (target, calls made, all calls, what is done now)."""
+
+
+def terms_of(target: SyncTarget, sync: Sync) -> Terms:
+    """Return how the configuration says that *target* is to be treated."""
+    return Terms(
+        target.name,
+        target.kind,
+        roaming=target.roaming,
+        servers=frozenset(target.servers),
+        groups=target.groups,
+        organisations=target.organisations,
+        share=sync.shrink_share,
+        cycles=sync.patience,
+        spacing=round(max(LEAST_SPACING_S, (sync.every_s or 0.0) / 2) * 1_000_000),
+    )
+
+
+def diff(
+    fleet: Fleet, office: Office, names: Collection[str] = (), confirmed: Collection[str] = ()
+) -> list[Report]:
+    """Return what differs at each target; nothing is written.
+
+    Raises:
+        DeliveryError: the source does not answer.
+        NotFound, StoreUnavailable
+    """
+    targets = fleet.named(names)
+    source = fleet.source()
+    return _each(fleet, targets, lambda one: look(one, source, office, confirmed))
+
+
+def apply(
+    fleet: Fleet,
+    office: Office,
+    names: Collection[str] = (),
+    *,
+    confirmed: Collection[str] = (),
+    digests: Mapping[str, str] | None = None,
+    told: Told | None = None,
+) -> list[Report]:
+    """Make each target hold what the source holds; *digests* are those of a reviewed plan.
+
+    A target that is down, or at which another run is, does not keep the others from it.
+
+    Raises:
+        DeliveryError: the source does not answer.
+        Conflict: a plan was given, and it would be another one at some target now.
+        NotFound, StoreUnavailable
+    """
+    targets = fleet.named(names if digests is None else digests.keys())
+    source = fleet.source()
+    if digests is not None:
+        _refuse_moved(_each(fleet, targets, lambda o: look(o, source, office, confirmed)), digests)
+
+    def one(target: Target) -> Report:
+        return run_cycle(
+            target,
+            source,
+            office,
+            confirmed=confirmed,
+            digest=None if digests is None else digests[target.name],
+            progress=_progress(target.name, told),
+        )
+
+    return _each(fleet, targets, lambda target: _named_conflict(target, one, digests is None))
+
+
+def job(fleet: Callable[[], Fleet], office: Callable[[], Office], every_s: float) -> Job:
+    """Return the work that repeats where `sync.every_s` is set."""
+
+    def run() -> Mapping[str, Any]:
+        reports = apply(fleet(), office())
+        for one in reports:
+            log.info("relayed", target=one.target, state=one.state, reason=one.reason)
+        return {"targets": {one.target: summary(one) for one in reports}}
+
+    return Job("relay-groups", every_s, run)
+
+
+def summary(report: Report) -> dict[str, Any]:
+    """Return how a target stands, in a few numbers."""
+    return {
+        "state": report.state,
+        "reason": report.reason,
+        "done": len(report.outcome.done),
+        "failed": len(report.outcome.failed),
+        "differences": len(report.plan.differences),
+        "held": report.plan.count("held"),
+        "stuck": report.plan.count("stuck"),
+        "requests": report.requests,
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def plan_document(reports: Iterable[Report], confirmed: Collection[str], at: int) -> dict[str, Any]:
+    """Return a plan to review and apply later: every difference, and a digest per target."""
+    return {
+        "eme-sg-plan": PLAN_VERSION,
+        "made_at": at,
+        "confirmed": sorted(confirmed),
+        "targets": [
+            {
+                "target": one.target,
+                "digest": one.plan.digest,
+                "differences": [difference_document(d) for d in one.plan.differences],
+            }
+            for one in reports
+        ],
+    }
+
+
+def read_plan(document: Any) -> tuple[dict[str, str], list[str]]:
+    """Return the digest per target and what is confirmed, of a plan file.
+
+    Raises:
+        InvalidInput
+    """
+    if not isinstance(document, dict) or document.get("eme-sg-plan") != PLAN_VERSION:
+        raise InvalidInput([Fault("", "is not a plan of `eme sg plan`")])
+    confirmed = document.get("confirmed", [])
+    targets = document.get("targets")
+    if not isinstance(targets, list) or not targets:
+        raise InvalidInput([Fault("/targets", "must be a list of targets")])
+    if not isinstance(confirmed, list) or not all(isinstance(one, str) for one in confirmed):
+        raise InvalidInput([Fault("/confirmed", "must be a list of uuids")])
+    found = {}
+    for index, one in enumerate(targets):
+        if not isinstance(one, dict) or not isinstance(one.get("digest"), str):
+            raise InvalidInput([Fault(f"/targets/{index}", "must have a target and a digest")])
+        found[str(one.get("target"))] = one["digest"]
+    return found, confirmed
+
+
+def difference_document(one: Difference) -> dict[str, Any]:
+    """Return a difference as JSON shows it, without empty members."""
+    return {name: value for name, value in asdict(one).items() if value not in ("", None)}
+
+
+def _each(
+    fleet: Fleet, targets: tuple[Target, ...], work: Callable[[Target], Report]
+) -> list[Report]:
+    if not targets:
+        return []
+    with ThreadPoolExecutor(max_workers=min(fleet.width, len(targets))) as pool:
+        return list(pool.map(work, targets))
+
+
+def _refuse_moved(reports: Iterable[Report], digests: Mapping[str, str]) -> None:
+    failed = [one for one in reports if one.state == "failed"]
+    if failed:
+        raise Conflict(f"{failed[0].target} cannot be compared with the plan: {failed[0].reason}")
+    moved = [one.target for one in reports if one.plan.digest != digests[one.target]]
+    if moved:
+        raise Conflict(
+            f"the world has moved since the plan was made ({', '.join(moved)});"
+            " nothing was written, plan again"
+        )
+
+
+def _named_conflict(target: Target, work: Callable[[Target], Report], forgiving: bool) -> Report:
+    try:
+        return work(target)
+    except Conflict as exc:
+        if not forgiving:
+            raise
+        return Report(target.name, "failed", reason="busy", detail=str(exc))
+
+
+def _progress(target: str, told: Told | None) -> Progress | None:
+    if told is None:
+        return None
+    return lambda made, total, call: told(target, made, total, f"{call.action} {call.uuid}")
