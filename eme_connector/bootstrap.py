@@ -17,6 +17,9 @@ from eme_connector.usecases.schedule import Job, Schedule
 from eme_connector.usecases.topology import Registers
 
 if TYPE_CHECKING:
+    from eme_connector.usecases.relay_fleet import Fleet
+
+if TYPE_CHECKING:
     from eme_connector.adapters.locks import FileLock
 
 
@@ -69,9 +72,20 @@ class Eme:
 
     def jobs(self) -> tuple[Job, ...]:
         """Return the work that repeats, as the configuration asks for it."""
-        from eme_connector.usecases import cerebrate
+        from eme_connector.usecases import cerebrate, relay_fleet
 
-        return cerebrate.jobs(self)
+        return (*cerebrate.jobs(self), *relay_fleet.jobs(self))
+
+    def fleet(self) -> Fleet:
+        """Return the source and the targets of the relay.
+
+        Raises:
+            ConfigError: there is no section `sync`.
+        """
+        from eme_connector.adapters.targets import open_targets
+        from eme_connector.usecases.relay_fleet import build_fleet
+
+        return build_fleet(self, open_targets(self.config))
 
     def schedule(self) -> Schedule:
         """Return what does it, not yet started."""

@@ -84,6 +84,15 @@ class Sync(Section):
         3, ge=1, description="Cycles that must see the same before a doubted list counts."
     )
 
+    @field_validator("certificate")
+    @classmethod
+    def _readable(cls, certificate: str | None) -> str | None:
+        from eme_connector.formats.certificate import fingerprint
+
+        if certificate is not None:
+            fingerprint(certificate)
+        return certificate
+
     @model_validator(mode="after")
     def _distinct(self) -> Sync:
         if len({one.name for one in self.targets}) != len(self.targets):

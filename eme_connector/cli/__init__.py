@@ -34,6 +34,7 @@ COMMANDS = {
     "misp": "misp",
     "misp-modules": "misp_modules",
     "stop": "stop",
+    "sg": "sg",
 }
 
 

@@ -26,7 +26,8 @@ def agree(
     for uuid, one in source.groups.items():
         there, old = present.groups.get(uuid), memory.groups.get(uuid)
         if there is not None and terms.takes(uuid):
-            groups[uuid] = _group(one, there, old, terms, _held(before, uuid))
+            held = _held(before, uuid) if old is None else frozenset()
+            groups[uuid] = _group(one, there, old, terms, held)
         elif old is not None:
             groups[uuid] = old
     for uuid, old in memory.groups.items():

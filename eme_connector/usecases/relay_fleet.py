@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import structlog
 
-from eme_connector.config import Sync, SyncTarget
+from eme_connector.config import Config, Sync, SyncTarget
 from eme_connector.domain.directory import Snapshot
-from eme_connector.errors import Conflict, Fault, InvalidInput, NotFound
+from eme_connector.errors import ConfigError, Conflict, NotFound
+from eme_connector.ports import Cerebrate, Clock, Directory, Store
 from eme_connector.sync.relay import Progress
-from eme_connector.sync.steps import Difference
 from eme_connector.sync.terms import Terms
 from eme_connector.usecases.relay_cycle import Office, Report, Target, look, run_cycle
+from eme_connector.usecases.relay_files import carried_source
 from eme_connector.usecases.schedule import Job
 
 log = structlog.get_logger("eme.relay")
-PLAN_VERSION = 1
 LEAST_SPACING_S = 30.0
+BY = "relay"
+"""Who acts when nobody asked."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,60 @@ class Fleet:
 
 Told = Callable[[str, int, int, str], None]
 """Hears (target, calls made, all calls, what is done now)."""
+
+
+class Relaying(Protocol):
+    """What the relay needs of the running system; `bootstrap.Eme` is one."""
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def clock(self) -> Clock: ...
+    def cerebrates(self) -> Mapping[str, Cerebrate]: ...
+    def fleet(self) -> Fleet: ...
+
+
+def build_fleet(system: Relaying, directories: Mapping[str, Directory]) -> Fleet:
+    """Return the source and the targets; *directories* are the targets' by name.
+
+    Raises:
+        ConfigError: there is no section `sync`.
+    """
+    sync, cerebrate = system.config.sync, system.config.cerebrate
+    if sync is None:
+        raise ConfigError(["sync: is missing; it names the MISPs to keep true"])
+    targets = tuple(Target(directories[one.name], terms_of(one, sync)) for one in sync.targets)
+    if sync.source == "cerebrate" and cerebrate is not None:
+        return Fleet(system.cerebrates()[cerebrate.name].fetch, targets, sync.width)
+    return Fleet(lambda: carried_source(system.store, sync.certificate), targets, sync.width)
+
+
+def office(system: Relaying, by: str) -> Office:
+    """Return who runs the relay here, on behalf of *by*."""
+    return Office(system.store, system.clock, system.config.instance.organisation, by)
+
+
+def jobs(system: Relaying) -> tuple[Job, ...]:
+    """Return the work that repeats where `sync.every_s` is set."""
+    sync = system.config.sync
+    if sync is None or sync.every_s is None:
+        return ()
+    return (Job("relay-groups", sync.every_s, lambda: cycle(system, BY)),)
+
+
+def cycle(system: Relaying, by: str) -> dict[str, Any]:
+    """Apply at every target once; return how each stands.
+
+    Raises:
+        DeliveryError: the source does not answer.
+        StoreUnavailable
+    """
+    reports = apply(system.fleet(), office(system, by))
+    for one in reports:
+        log.info("relayed", target=one.target, state=one.state, reason=one.reason)
+    return {"targets": {one.target: summary(one) for one in reports}}
 
 
 def terms_of(target: SyncTarget, sync: Sync) -> Terms:
@@ -112,18 +168,6 @@ def apply(
     return _each(fleet, targets, lambda target: _named_conflict(target, one, digests is None))
 
 
-def job(fleet: Callable[[], Fleet], office: Callable[[], Office], every_s: float) -> Job:
-    """Return the work that repeats where `sync.every_s` is set."""
-
-    def run() -> Mapping[str, Any]:
-        reports = apply(fleet(), office())
-        for one in reports:
-            log.info("relayed", target=one.target, state=one.state, reason=one.reason)
-        return {"targets": {one.target: summary(one) for one in reports}}
-
-    return Job("relay-groups", every_s, run)
-
-
 def summary(report: Report) -> dict[str, Any]:
     """Return how a target stands, in a few numbers."""
     return {
@@ -137,50 +181,6 @@ def summary(report: Report) -> dict[str, Any]:
         "requests": report.requests,
         "seconds": round(report.seconds, 3),
     }
-
-
-def plan_document(reports: Iterable[Report], confirmed: Collection[str], at: int) -> dict[str, Any]:
-    """Return a plan to review and apply later: every difference, and a digest per target."""
-    return {
-        "eme-sg-plan": PLAN_VERSION,
-        "made_at": at,
-        "confirmed": sorted(confirmed),
-        "targets": [
-            {
-                "target": one.target,
-                "digest": one.plan.digest,
-                "differences": [difference_document(d) for d in one.plan.differences],
-            }
-            for one in reports
-        ],
-    }
-
-
-def read_plan(document: Any) -> tuple[dict[str, str], list[str]]:
-    """Return the digest per target and what is confirmed, of a plan file.
-
-    Raises:
-        InvalidInput
-    """
-    if not isinstance(document, dict) or document.get("eme-sg-plan") != PLAN_VERSION:
-        raise InvalidInput([Fault("", "is not a plan of `eme sg plan`")])
-    confirmed = document.get("confirmed", [])
-    targets = document.get("targets")
-    if not isinstance(targets, list) or not targets:
-        raise InvalidInput([Fault("/targets", "must be a list of targets")])
-    if not isinstance(confirmed, list) or not all(isinstance(one, str) for one in confirmed):
-        raise InvalidInput([Fault("/confirmed", "must be a list of uuids")])
-    found = {}
-    for index, one in enumerate(targets):
-        if not isinstance(one, dict) or not isinstance(one.get("digest"), str):
-            raise InvalidInput([Fault(f"/targets/{index}", "must have a target and a digest")])
-        found[str(one.get("target"))] = one["digest"]
-    return found, confirmed
-
-
-def difference_document(one: Difference) -> dict[str, Any]:
-    """Return a difference as JSON shows it, without empty members."""
-    return {name: value for name, value in asdict(one).items() if value not in ("", None)}
 
 
 def _each(

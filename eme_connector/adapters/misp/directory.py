@@ -18,7 +18,7 @@ from eme_connector.errors import DeliveryError
 from eme_connector.formats import misp_directory as shapes
 
 PAGE = 500
-LEAST_PAGE = 60
+OWN_PAGE = 60
 """MISP's own page size, should it not heed ours."""
 TRIES = 2
 """An organisation can stand twice in a group; removeOrg takes out one row."""
@@ -145,7 +145,7 @@ class MispDirectory:
             if not fresh.keys() - found.keys():
                 break
             found |= fresh
-            if len(rows) < LEAST_PAGE:
+            if len(rows) < PAGE and len(rows) != OWN_PAGE:
                 break
         return list(found.values())
 
