@@ -3,7 +3,7 @@
 Who offers has the code; who answers proves a key over that very offer; who confirms proves the
 first key over that very answer, straight to the other sidecar. Nobody types a fingerprint: what
 comes back by each Cerebrate's own channel is signed by the key that it names. Where a Cerebrate
-holds keys of the other organisation, only those are taken.
+holds certificates of the other organisation's sidecar, only those are taken; never a revoked one.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from eme_connector.errors import (
 from eme_connector.formats import certificate, handshake
 from eme_connector.formats.handshake import Answer, Link, Offer
 from eme_connector.ports import Transaction
+from eme_connector.usecases.keyring import ring_of
 from eme_connector.usecases.peering import check_peer, export_peer, trust
 from eme_connector.usecases.system import System, micros
 
@@ -220,23 +221,13 @@ def _prove(text: str, sender: dict[str, str], organisation: str, system: System)
     if faults:
         raise InvalidInput(faults)
     fingerprint = system.signer.verify(text, sender["certificate"]).fingerprint
-    published = [
-        one
-        for one in system.store.encryption_keys(organisation)
-        if one.kind == "smime" and not one.of_individual
-    ]
-    ours = [one for one in published if _fingerprint(one.text) == fingerprint]
-    if published and not any(one.is_usable(system.clock()) for one in ours):
+    ring = ring_of(system.store)
+    held = {name: one for name, one in ring.held.items() if one.organisation == organisation}
+    is_held = fingerprint in held and held[fingerprint].is_usable(system.clock())
+    if ring.is_revoked(organisation, fingerprint) or (held and not is_held):
         detail = "is not among the keys that Cerebrate has for it, or no longer"
         raise InvalidInput([Fault("/sender/certificate", detail)])
     return fingerprint
-
-
-def _fingerprint(text: str) -> str:
-    try:
-        return certificate.fingerprint(text)
-    except ValueError:
-        return ""
 
 
 def _check_receipt(receipt: str, confirmation: str, bound: Handshake, system: System) -> None:

@@ -222,8 +222,14 @@ def test_a_key_that_cerebrate_calls_revoked_or_expired_is_refused(two, fields):
         two.accept(two.offer().offer)
 
 
-def test_where_cerebrate_holds_another_key_the_offered_one_is_refused(two):
+def test_an_ordinary_mail_certificate_does_not_stand_in_the_way(two):
     _publish(two.cert, two.cert.signer)
+
+    assert two.accept(two.offer().offer).answer
+
+
+def test_where_cerebrate_holds_another_key_the_offered_one_is_refused(two):
+    _publish(two.cert, two.sidecar(CI, "thief").signer)
 
     with pytest.raises(InvalidInput, match="/sender/certificate"):
         two.accept(two.offer().offer)
