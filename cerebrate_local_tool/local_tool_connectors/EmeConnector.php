@@ -19,7 +19,7 @@ class EmeConnector extends CommonConnectorTools
     public $description = 'EME sidecar: threats, policies, organisations, sharing groups, handshakes with other sidecars.';
     public $version = '1.0';
     public $settings = ['url' => ['type' => 'text'], 'token' => ['type' => 'text'], 'skip_ssl' => ['type' => 'boolean']];
-    public $settingsPlaceholder = ['url' => 'https://eme.example.org', 'token' => 'eme_…', 'skip_ssl' => '0'];
+    public $settingsPlaceholder = ['url' => 'https://eme.example.org', 'token' => 'eme_...', 'skip_ssl' => '0'];
     public $exposedFunctions = [
         'diagnosticsAction' => ['type' => 'index', 'scope' => 'child', 'params' => ['quickFilter']],
         'threatsAction' => ['type' => 'index', 'scope' => 'child', 'params' => ['quickFilter', 'limit']],
@@ -150,9 +150,10 @@ class EmeConnector extends CommonConnectorTools
 
     public function handshakesAction(array $params): array
     {
-        $began = fn($one) => ['began' => $one['role'] === 'ours' ? __('here') : __('there')] + $one;
-        $rows = fn() => array_map($began, $this->listed($params, '/peers/handshakes', 'handshakes'));
-        return $this->index($params, $rows, ['name', 'organisation', 'state', 'began', 'fingerprint', 'created_at', 'expires_at', 'code'], [
+        $shown = fn($one) => ['began' => $one['role'] === 'ours' ? __('here') : __('there'), 'name' => $one['name'] ?: $one['organisation'],
+            'fingerprint' => trim(chunk_split($one['fingerprint'], 4, ' '))] + $one;
+        $rows = fn() => array_map($shown, $this->listed($params, '/peers/handshakes', 'handshakes'));
+        return $this->index($params, $rows, ['name', 'state', 'began', 'fingerprint', 'created_at', 'expires_at'], [
             $this->rowAction($params, 'cancelHandshakeAction', 'trash', __('Cancel'), ['open', 'bound'], 'code', 'state'),
         ]);
     }
@@ -258,10 +259,8 @@ class EmeConnector extends CommonConnectorTools
 
     private function remote(array $params): string
     {
-        if (empty($params['remote_org']['uuid'])) {
-            throw new SidecarError(__('The brood has no organisation: choose one, it says who may answer.'));
-        }
-        return strtolower($params['remote_org']['uuid']);
+        $noOrganisation = __('The brood has no organisation: choose one, it says who may answer.');
+        return strtolower($params['remote_org']['uuid'] ?? throw new SidecarError($noOrganisation));
     }
 
     /** Call the sidecar and return its JSON; every failure is a SidecarError with a text for people. */
@@ -425,10 +424,11 @@ class EmeConnector extends CommonConnectorTools
         });
         $button = ['text' => __('Push all that differ'), 'popover_url' => $this->path($params, $push), 'reload_url' => $this->path($params, $push, true)];
         $search = ['type' => 'search', 'button' => __('Search'), 'placeholder' => __('Enter value to search'), 'data' => '', 'searchKey' => 'value',
-            'additionalUrlParams' => implode('/', $params['request']->getParam('pass')), 'quickFilter' => 'value'];
+            'additionalUrlParams' => implode('/', $params['request']->getParam('pass')),
+            'quickFilter' => array_map(fn($name) => [$name => true], array_diff($fields, ['level']))];
         return ['type' => 'index', 'data' => [
-            'data' => $found, 'fields' => array_map([$this, 'field'], $fields), 'actions' => $actions, 'pull' => 'right', 'skip_pagination' => 1,
-            'title' => false, 'description' => false, 'html' => $fault ? '<div class="alert alert-danger">' . h($fault) . '</div>' : '',
+            'data' => $found, 'fields' => array_map([$this, 'field'], $fields), 'actions' => $actions, 'skip_pagination' => 1,
+            'html' => $fault ? '<div class="alert alert-danger">' . h($fault) . '</div>' : '',
             'top_bar' => ['children' => [['type' => 'simple', 'children' => $push ? [$button] : []], $search]],
         ]];
     }
@@ -436,8 +436,8 @@ class EmeConnector extends CommonConnectorTools
     private function field(string $name): array
     {
         $title = in_array($name, ['id', 'tlp', 'uuid'], true) ? strtoupper($name) : ucfirst(str_replace('_', ' ', $name));
-        return $name !== 'level' ? ['name' => $title, 'data_path' => $name]
-            : ['name' => '', 'data_path' => 'status', 'element' => 'status', 'status_levels' => self::LEVELS];
+        $icon = ['name' => '', 'data_path' => 'status', 'element' => 'status', 'status_levels' => self::LEVELS];
+        return $name === 'level' ? $icon : ['name' => $title, 'data_path' => $name];
     }
 
     private function rowAction(array $params, string $action, string $icon, string $title, array $when, string $key = 'uuid', string $of = 'status'): array
@@ -475,8 +475,8 @@ class EmeConnector extends CommonConnectorTools
         if (isset($params['connection_ids'])) {
             return $this->inBatch($params, $answer);
         }
-        [$isModal, $isRest] = [$request->is('ajax'), $request->is('json')];
-        return $answer + ($isModal || $isRest ? $this->json($answer, $isModal || $answer['success'] ? 200 : 502) : []);
+        $status = $answer['success'] || $request->is('ajax') ? 200 : 502;
+        return $answer + ($request->is(['ajax', 'json']) ? $this->json($answer, $status) : []);
     }
 
     /** Cerebrate adds the connection to what a batch returns: without its settings, which hold the token. */

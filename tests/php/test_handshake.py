@@ -49,10 +49,10 @@ def test_handshakes_are_listed_and_can_be_cancelled(php, step, sidecar):
     assert table["rest"]["body"][0]["state"] == "cancelled"
 
 
-@pytest.mark.parametrize("remote", [None, ""])
+@pytest.mark.parametrize("remote", [None, {}, {"uuid": None}])
 def test_a_brood_without_an_organisation_is_refused(php, sidecar, remote):
     (found,) = php({"do": "initiateConnection", "connection": sidecar.connection,
-                    "params": {"remote_org": remote and {"uuid": remote}}})  # fmt: skip
+                    "params": {"remote_org": remote}})  # fmt: skip
 
     assert "organisation" in found["message"]
 
