@@ -425,7 +425,7 @@ class EmeConnector extends CommonConnectorTools
         $button = ['text' => __('Push all that differ'), 'popover_url' => $this->path($params, $push), 'reload_url' => $this->path($params, $push, true)];
         $search = ['type' => 'search', 'button' => __('Search'), 'placeholder' => __('Enter value to search'), 'data' => '', 'searchKey' => 'value',
             'additionalUrlParams' => implode('/', $params['request']->getParam('pass')),
-            'quickFilter' => array_map(fn($name) => [$name => true], array_diff($fields, ['level']))];
+            'quickFilter' => array_map(fn($name) => [$name => true], array_values(array_diff($fields, ['level'])))];
         return ['type' => 'index', 'data' => [
             'data' => $found, 'fields' => array_map([$this, 'field'], $fields), 'actions' => $actions, 'skip_pagination' => 1,
             'html' => $fault ? '<div class="alert alert-danger">' . h($fault) . '</div>' : '',

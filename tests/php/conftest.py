@@ -52,13 +52,14 @@ def php():
 class Sidecar:
     """A sidecar on a real port, and the connection that a Cerebrate keeps of it."""
 
-    def __init__(self, make, folder, organisation):
+    def __init__(self, make, folder, organisation, **sections):
         port = find_free_port()
         self.url = f"http://127.0.0.1:{port}"
         empty_database(folder / organisation)
         self.site = make(
             instance={"organisation": organisation, "data_dir": str(folder / organisation)},
             serve={"port": port},
+            **sections,
         )
         app = create_app(self.site.eme)
         self.server = make_server("127.0.0.1", port, app, threaded=True)
@@ -72,6 +73,7 @@ class Sidecar:
         return self.site.eme.store
 
     def close(self):
+        """Stop listening; doing it twice changes nothing."""
         self.server.shutdown()
         self.server.server_close()
 

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from eme_connector.config import Limits
 from tests.conftest import ROOT
 from tests.php.conftest import connection
 
@@ -102,6 +103,20 @@ def test_broken_settings_are_no_exception(php):
                     for text in ("", "null", "[]", "{", '{"url": ""}')))  # fmt: skip
 
     assert [one["result"]["status"] for one in answers] == [0] * 5
+
+
+def test_the_page_names_every_panel_and_meta_field(told):
+    page = (ROOT / "docs" / "cerebrate.md").read_text()
+    panels = [line.split("|")[1].strip() for line in page.partition("## What is there")[2]
+              .partition("\n\n")[0].splitlines()[3:]]  # fmt: skip
+    shown = [name for name, how in told["exposed"].items() if how["type"] == "index"]
+    fields = json.loads((FOLDER / "meta_fields" / "eme_ci.json").read_text())["metaFields"]
+
+    assert [f"{one.replace(' ', '').lower()}action" for one in panels] == [
+        one.lower() for one in shown]  # fmt: skip
+    assert [one["field"] for one in fields if f"`{one['field']}`" not in page] == []
+    minutes = Limits().handshake_minutes
+    assert f"for {minutes:.0f}\n  minutes (`limits.handshake_minutes`)" in page
 
 
 def test_the_meta_template_is_what_cerebrate_loads():
