@@ -8,6 +8,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,7 @@ def fingerprint(certificate: str) -> str:
 
 def is_for_signing(certificate: str) -> bool:
     """Say whether *certificate* is an X.509 certificate of an Ed25519 key."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    try:
-        found = x509.load_pem_x509_certificate(certificate.encode("ascii"))
-        return isinstance(found.public_key(), Ed25519PublicKey)
-    except ValueError:
-        return False
+    return _find_signing(certificate) is not None
 
 
 @lru_cache(maxsize=1024)
@@ -66,14 +60,12 @@ def holder(certificate: str) -> Holder | None:
     """
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    found = _find_signing(certificate)
+    if found is None:
+        return None
     try:
-        found = x509.load_pem_x509_certificate(certificate.encode("ascii"))
-        key = found.public_key()
-        if not isinstance(key, Ed25519PublicKey):
-            return None
-        key.verify(found.signature, found.tbs_certificate_bytes)
+        found.public_key().verify(found.signature, found.tbs_certificate_bytes)
         names = found.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     except (ValueError, InvalidSignature):
         return None
@@ -82,6 +74,19 @@ def holder(certificate: str) -> Holder | None:
         found.not_valid_before_utc.timestamp(),
         found.not_valid_after_utc.timestamp(),
     )
+
+
+def _find_signing(certificate: str) -> Any:
+    """Return *certificate* where it is one of an Ed25519 key, else None."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        found = x509.load_pem_x509_certificate(certificate.encode("ascii"))
+        return found if isinstance(found.public_key(), Ed25519PublicKey) else None
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
+        return None
 
 
 def same_fingerprint(typed: str, wanted: str) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from eme_connector.adapters.keys import load_signer
 from eme_connector.domain.accounts import Peer
@@ -34,6 +37,11 @@ def certificate(tmp_path):
         return load_signer(tmp_path / f"{folder}-{organisation}", organisation).certificate
 
     return make
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    return load_signer(tmp_path_factory.mktemp("sound"), CI).certificate
 
 
 def key(text, owner=CI, **fields):
@@ -93,6 +101,23 @@ def test_an_expiry_in_the_key_store_counts(certificate):
 
     assert held.is_usable(1_699_999_999)
     assert not held.is_usable(1_700_000_000)
+
+
+PEM = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=4), st.integers(0, 9))
+@settings(max_examples=300)
+def test_a_broken_certificate_breaks_nothing(sound, changes, cut):
+    whole = base64.b64decode("".join(sound.splitlines()[1:-1]))
+    der = bytearray(whole)
+    for at, byte in changes:
+        der[at % len(der)] = byte
+    broken = bytes(der[: len(der) - cut])
+
+    found = ring(key(PEM.format(base64.b64encode(broken).decode()))).held
+
+    assert bool(found) == (broken == whole)
 
 
 # who is believed
