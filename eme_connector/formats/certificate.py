@@ -65,9 +65,9 @@ def holder(certificate: str) -> Holder | None:
     if found is None:
         return None
     try:
-        found.public_key().verify(found.signature, found.tbs_certificate_bytes)
+        found.verify_directly_issued_by(found)
         names = found.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    except (ValueError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature):
         return None
     return Holder(
         str(names[0].value).lower() if len(names) == 1 else "",
