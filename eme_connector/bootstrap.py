@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from eme_connector import config as configuration
 from eme_connector.domain.sharing import Organisation, Topology
-from eme_connector.ports import Cerebrate, Channel, Clock, Signer, Store
+from eme_connector.ports import Cerebrate, Channel, Clock, Shared, Signer, Store
 from eme_connector.ports.sidecar import Sidecar
 from eme_connector.usecases.keyring import live_peers
 from eme_connector.usecases.schedule import Job, Schedule
@@ -32,6 +32,7 @@ class Eme:
     registers: Registers
     signer: Signer
     clock: Clock
+    shared: Shared
     cookie_secret: str = ""
 
     @property
@@ -91,6 +92,11 @@ class Eme:
         """Return what does it, not yet started."""
         return Schedule(self.jobs(), self.store, self.clock)
 
+    def close(self) -> None:
+        """Finish what is being written, and give connections back."""
+        self.store.close()
+        self.shared.close()
+
     def introduce(self, url: str, confirmation: str) -> str:
         """Send the last step of a handshake to the sidecar at *url*; return its signed receipt."""
         from eme_connector.adapters.peer import introduce
@@ -111,12 +117,14 @@ def build(
     from eme_connector.adapters.keys import load_signer
 
     found = store or open_store(config.store_url, clock=clock)
+    own = signer or load_signer(config.instance.data_dir, config.instance.organisation)
     return Eme(
         config=config,
         store=found,
         registers=Registers(config, found),
-        signer=signer or load_signer(config.instance.data_dir, config.instance.organisation),
+        signer=own,
         clock=clock,
+        shared=_share(config, found, own.fingerprint),
         cookie_secret=load_secret(config.instance.data_dir),
     )
 
@@ -126,6 +134,21 @@ def open_sidecar(url: str, token: str) -> Sidecar:
     from eme_connector.adapters.sidecar import HttpSidecar
 
     return HttpSidecar(url, token)
+
+
+def _share(config: configuration.Config, store: Store, instance: str) -> Shared:
+    """Return what the processes of *instance* share, and let Redis carry their wake-ups too."""
+    from eme_connector.adapters.bell import Bell
+    from eme_connector.adapters.shared import LocalShared, RedisShared, connect_redis
+
+    if config.redis is None:
+        return LocalShared()
+    from eme_connector.adapters.redis_line import RedisLine
+
+    url, prefix = config.redis.url.get_secret_value(), f"eme:{instance[:16]}:"
+    line = RedisLine(connect_redis(url, tries=1), f"{prefix}touched")
+    store.connect_bell(Bell(line, store.hear))
+    return RedisShared(connect_redis(url), prefix)
 
 
 def prepare(config: configuration.Config) -> Path | None:

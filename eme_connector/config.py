@@ -30,6 +30,7 @@ from eme_connector.config_sections import (
     MispReceiver,
     Orchestrator,
     Organisation,
+    Redis,
     Response,
     Section,
     Serve,
@@ -62,6 +63,7 @@ class Config(Section):
     misp: Misp | None = Field(None, description="Our own MISP.")
     cerebrate: Cerebrate | None = Field(None, description="Our own Cerebrate.")
     sync: Sync | None = Field(None, description="Sharing groups relayed to others.")
+    redis: Redis | None = Field(None, description="What several processes share.")
     egress: Egress = Egress()
     sessions: Sessions = Sessions()
     log: Log = Log()
@@ -243,6 +245,7 @@ __all__ = [
     "MispReceiver",
     "Orchestrator",
     "Organisation",
+    "Redis",
     "Response",
     "Section",
     "Serve",

@@ -33,6 +33,12 @@ def _cerebrate_key(value: SecretStr) -> SecretStr:
     return value
 
 
+def _redis_url(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    return value
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -43,6 +49,7 @@ def _is_loopback(host: str) -> bool:
 Uuid = Annotated[str, AfterValidator(_uuid)]
 Url = Annotated[str, AfterValidator(_url)]
 CerebrateKey = Annotated[SecretStr, AfterValidator(_cerebrate_key)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 
 
@@ -335,6 +342,17 @@ class Cerebrate(CerebrateServer):
         if self.url in {one.url for one in self.upstreams}:
             raise ValueError("upstreams: our own Cerebrate cannot be its own upstream")
         return self
+
+
+class Redis(Section):
+    """What several processes share: wake-ups, counts of logins, answers kept for seconds.
+
+    Losing it loses nothing: each process then counts by itself and looks by itself.
+    """
+
+    url: RedisUrl = Field(
+        description="`redis://…`, `rediss://…` or `unix://…`; may hold a password; also `url_file`."
+    )
 
 
 class Egress(Section):

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.servers.postgres import Postgres, PostgresMissing
+from tests.servers.redis import RedisMissing, RedisServer
 
 ROOT = Path(__file__).parent.parent
 IN_CI = bool(os.environ.get("CI"))
@@ -56,6 +57,18 @@ def postgres() -> Iterator[Postgres]:
 def postgres_database(postgres: Postgres) -> str:
     """Return the URL of a fresh empty PostgreSQL database."""
     return postgres.create_database()
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    """Return a Redis; a test that stops it starts it again."""
+    try:
+        server = RedisServer(find_free_port())
+    except RedisMissing:
+        left_out("Redis is not installed: apt-get install redis-server")
+    server.start()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ class Context:
         try:
             yield eme
         finally:
-            eme.store.close()
+            eme.close()
 
 
 def local_admin(eme: Eme, organisation: str | None = None) -> Caller:

@@ -45,6 +45,7 @@ _VALUES: dict[str, Any] = {
     "orchestrators.name": "soar",
     "orchestrators.url": "https://soar.example.org/hooks/eme",
     "orchestrators.secret": "whsec_ZXhhbXBsZS1leGFtcGxlLWV4YW1wbGUtZXhhbXA=",
+    "redis.url": "redis://127.0.0.1:6379/0",
     "cerebrate.url": "https://cerebrate.example.org",
     "cerebrate.key": "0" * 40,
     "cerebrate.upstreams.name": "national",

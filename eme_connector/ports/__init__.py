@@ -33,6 +33,7 @@ from eme_connector.ports.misp import MispSharing as MispSharing
 from eme_connector.ports.misp import Pgp as Pgp
 from eme_connector.ports.relay import RelayReads, RelayWrites
 from eme_connector.ports.schedule import ScheduleReads, ScheduleWrites
+from eme_connector.ports.shared import Shared as Shared
 
 T = TypeVar("T")
 
@@ -223,6 +224,22 @@ class Reads(DirectoryReads, ScheduleReads, RelayReads, MispReads, Protocol):
         ...
 
 
+class Bell(Protocol):
+    """Tells other processes what was committed here, and us what was committed there."""
+
+    def ring(self, topics: frozenset[str]) -> None:
+        """Tell the others soon; many commits make one ring. Never waits."""
+        ...
+
+    def listen(self) -> None:
+        """Hear the others from now on."""
+        ...
+
+    def close(self) -> None:
+        """Ring for what is waiting, then end."""
+        ...
+
+
 class Store(Reads, Protocol):
     """The truth: threats, what they owe, and who may see them."""
 
@@ -243,6 +260,14 @@ class Store(Reads, Protocol):
 
         Called on the committing thread: set an event and return. The result unsubscribes.
         """
+        ...
+
+    def hear(self, touched: frozenset[str]) -> None:
+        """Call the listeners for what another process has committed."""
+        ...
+
+    def connect_bell(self, bell: Bell) -> None:
+        """Let *bell* tell other processes what is committed here; it is closed with the store."""
         ...
 
     def void_leases(self) -> None:

@@ -7,9 +7,6 @@ from typing import cast
 from flask import Flask, current_app, g, request, session
 from flask_session.base import ServerSideSession
 from flask_wtf.csrf import CSRFProtect
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 
 from eme_connector.bootstrap import Eme
 from eme_connector.domain.accounts import Account
@@ -39,7 +36,6 @@ def install(app: Flask, eme: Eme) -> None:
     )
     app.session_interface = StoreSessions(app, eme.store, eme.clock)
     csrf.init_app(app)
-    app.extensions["eme-limiter"] = FixedWindowRateLimiter(MemoryStorage())
     app.before_request(_check_csrf)
 
 
@@ -121,9 +117,8 @@ def _find_account() -> Account | None:
 
 
 def _count_try(eme: Eme, *keys: str) -> None:
-    limiter: FixedWindowRateLimiter = current_app.extensions["eme-limiter"]
-    limit = RateLimitItemPerMinute(eme.config.limits.logins_per_minute)
-    if not all([limiter.hit(limit, "login", key) for key in keys]):
+    most = eme.config.limits.logins_per_minute
+    if not all([eme.shared.hit("login", key, per_minute=most) for key in keys]):
         raise TooManyRequests("too many tries to log in; wait a minute")
 
 

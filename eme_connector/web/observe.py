@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
+from collections.abc import Callable, Iterator
 
 import structlog
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from eme_connector.bootstrap import Eme
 from eme_connector.config import Log
-from eme_connector.domain.delivery import State
+from eme_connector.errors import EmeError
 
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _log = structlog.get_logger("eme.web")
 
@@ -63,9 +68,9 @@ class Metrics:
         self.decisions = Counter(
             "eme_decisions_total", "Decisions of people", ["status"], registry=self.registry
         )
-        self.deliveries = Gauge(
-            "eme_deliveries", "Deliveries by lane and state", ["lane", "state"],
-            registry=self.registry,
+        self.streams = Gauge(
+            "eme_live_streams", "Open streams of pages", registry=self.registry,
+            multiprocess_mode="livesum",
         )  # fmt: skip
 
         self._kept: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
@@ -79,12 +84,42 @@ class Metrics:
         kept[0].inc()
         kept[1].observe(seconds)
 
-    def render(self, counts: dict[tuple[str, State], int]) -> Response:
-        """Return the exposition, with the deliveries as they stand now."""
-        self.deliveries.clear()
-        for (lane, state), number in counts.items():
-            self.deliveries.labels(lane, str(state)).set(number)
-        return Response(generate_latest(self.registry), content_type=CONTENT_TYPE_LATEST)
+    def render(self, eme: Eme) -> Response:
+        """Return what all processes of this server counted, and what stands in the store now."""
+        counted = self.registry
+        if SHARED_FOLDER in os.environ:
+            MultiProcessCollector(counted := CollectorRegistry())  # type: ignore[no-untyped-call]
+        standing = CollectorRegistry()
+        standing.register(_Standing(eme))
+        text = generate_latest(counted) + generate_latest(standing)
+        return Response(text, content_type=CONTENT_TYPE_LATEST)
+
+
+class _Standing:
+    """What stands in the store now: read when asked, the same in every process."""
+
+    def __init__(self, eme: Eme) -> None:
+        self._eme = eme
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures."""
+        found = GaugeMetricFamily(
+            "eme_deliveries", "Deliveries by lane and state", labels=["lane", "state"]
+        )
+        for (lane, state), number in self._eme.store.delivery_counts().items():
+            found.add_metric([lane, str(state)], number)
+        yield found
+        if self._eme.config.redis is not None:
+            answers = _answers(self._eme.shared.ping)
+            yield GaugeMetricFamily("eme_redis_up", "1 while Redis answers", value=answers)
+
+
+def _answers(ping: Callable[[], None]) -> bool:
+    try:
+        ping()
+    except EmeError:
+        return False
+    return True
 
 
 def install(app: Flask, eme: Eme) -> Metrics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from eme_connector.domain.delivery import OPEN, State
 from eme_connector.domain.rights import Right
 from eme_connector.errors import EmeError
 from eme_connector.formats import stix_bundle, threat_json
+from eme_connector.ports import Shared
 from eme_connector.usecases import deliver
 from eme_connector.web.app_state import eme, metrics
 from eme_connector.web.auth import current_caller
@@ -19,6 +21,7 @@ from eme_connector.web.forms import DeliveryPath, DeliveryQuery, HealthQuery
 from eme_connector.web.routes import api, operation
 from eme_connector.web.shapes import DeliveryList, DeliveryShape, Health
 
+REMEMBER_S = 5.0
 blueprint = api("operation", "Health, metrics and deliveries")
 public = Blueprint("public", __name__)
 
@@ -40,7 +43,7 @@ def ready() -> Response:
 def show_metrics() -> Response:
     """Return Prometheus metrics to whoever may see deliveries."""
     current_caller().need(Right.AUDIT)
-    return metrics().render(eme().store.delivery_counts())
+    return metrics().render(eme())
 
 
 @public.get("/schemas/iris-response/1.0/schema.json")
@@ -67,8 +70,13 @@ def health(query: HealthQuery) -> Response:
     """Ping every part, or only our own"""
     running = eme()
     parts = [_ping("store", running.store.ping)]
+    if running.config.redis is not None:
+        parts.append(_ping("redis", running.shared.ping))
     if not query.quick:
-        parts += [_ping(lane, channel.ping) for lane, channel in running.channels().items()]
+        parts += [
+            _ping_rarely(lane, channel.ping, running.shared)
+            for lane, channel in running.channels().items()
+        ]
     return jsonify(ok=all(one["ok"] for one in parts), parts=parts, open_deliveries=_open(running))
 
 
@@ -104,6 +112,17 @@ def _ping(part: str, ping: Callable[[], None]) -> dict[str, Any]:
     except EmeError as exc:
         return {"part": part, "ok": False, "detail": getattr(exc, "reason", str(exc))}
     return {"part": part, "ok": True, "detail": ""}
+
+
+def _ping_rarely(part: str, ping: Callable[[], None], shared: Shared) -> dict[str, Any]:
+    """Ping what others run, but not each time that somebody asks."""
+    key = f"health:{part}"
+    if known := shared.get(key):
+        found: dict[str, Any] = json.loads(known)
+        return found
+    fresh = _ping(part, ping)
+    shared.put(key, json.dumps(fresh).encode(), seconds=REMEMBER_S)
+    return fresh
 
 
 def _open(running: Eme) -> int:

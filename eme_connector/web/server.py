@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +25,7 @@ HEADERS = 60
 HEADER_BYTES = 8190
 LINE_BYTES = 4094
 AGAIN_S = 1.0
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
 START_S = 30.0
 
 
@@ -60,6 +64,8 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         serve = self.config.serve
+        if serve.workers > 1 and METRICS not in os.environ:
+            os.environ[METRICS] = tempfile.mkdtemp(prefix="eme-metrics-")
         threads = serve.threads + self.config.live.max_streams
         settings: dict[str, Any] = {
             "bind": f"unix:{serve.socket}" if serve.socket else f"{serve.host}:{serve.port}",
@@ -79,6 +85,8 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "forwarded_allow_ips": "*" if serve.behind_proxy else "127.0.0.1",
             "post_fork": self._forked,
+            "child_exit": _forget_process,
+            "on_exit": _forget_metrics,
             "post_worker_init": worker.start,
             "worker_exit": worker.stop,
         }
@@ -151,6 +159,19 @@ class _Arbiter(Arbiter):  # type: ignore[misc]
                 return True
             time.sleep(0.05)
         return False
+
+
+def _forget_process(_: Arbiter, ended: worker.Worker) -> None:
+    """Let what a process counts while it lives end with it."""
+    if METRICS in os.environ:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(ended.pid)  # type: ignore[no-untyped-call]
+
+
+def _forget_metrics(_: Arbiter) -> None:
+    if folder := os.environ.get(METRICS):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _place(config: Config) -> tuple[object, ...]:

@@ -109,7 +109,7 @@ def stop(_: Any, worker: Any) -> None:
         worker.eme_ending.set()
         for part in reversed(found):
             part.stop()
-        worker.application.extensions["eme"].store.close()
+        worker.application.extensions["eme"].close()
 
 
 def _begin_to_work(eme: Eme, work: tuple[Deliverer, Schedule], ending: threading.Event) -> None:

@@ -14,6 +14,7 @@ from uuid import uuid4
 from eme_connector import config as configuration
 from eme_connector.adapters.database import open_store, upgrade
 from eme_connector.adapters.keys import load_signer
+from eme_connector.adapters.shared import LocalShared
 from eme_connector.bootstrap import Eme
 from eme_connector.domain import decision as moves
 from eme_connector.domain.decision import Wish
@@ -75,6 +76,7 @@ class Sidecar:
             registers=Registers(config, store),
             signer=load_signer(config.instance.data_dir, organisation),
             clock=self.clock,
+            shared=LocalShared(),
         )
         self.store = self.eme.store
         self.worker = Worker(self.eme)

@@ -32,6 +32,7 @@ class Sidecar:
         self.folder, self.port, self._before = folder, port, before
         self.url = f"http://127.0.0.1:{port}"
         self._process: subprocess.Popen[bytes] | None = None
+        self._others: list[subprocess.Popen[bytes]] = []
         self._config = folder / "config.yaml"
         self.configure(**sections)
 
@@ -57,15 +58,23 @@ class Sidecar:
 
     def spawn(self) -> subprocess.Popen[bytes]:
         """Start it and wait for nothing."""
-        log = (self.folder / "serve.log").open("ab")
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", f"{self._before}\nfrom eme_connector.cli import main\nmain()",
-             "--config", str(self._config), "serve"],
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
+        self._process = self._run("serve")
         return self._process
+
+    def also(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start another process of it, such as `worker`; it ends with it."""
+        self._others.append(self._run(*words))
+        return self._others[-1]
+
+    def _run(self, *words: str) -> subprocess.Popen[bytes]:
+        program = f"{self._before}\nfrom eme_connector.cli import main\nmain()"
+        with (self.folder / "serve.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-c", program, "--config", str(self._config), *words],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     @property
     def log(self) -> str:
@@ -91,11 +100,13 @@ class Sidecar:
         self._end(signal.SIGTERM)
 
     def _end(self, number: signal.Signals) -> None:
-        if self._process is not None:
+        running = [*self._others, *([self._process] if self._process else [])]
+        for process in running:
             with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
-            self._process.wait(20)
-            self._process = None
+                os.killpg(process.pid, number)
+        for process in running:
+            process.wait(20)
+        self._process, self._others = None, []
 
     def _is_ready(self) -> bool:
         try:

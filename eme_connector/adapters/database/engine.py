@@ -13,8 +13,11 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from eme_connector import ports
+from eme_connector.adapters.bell import Bell
 from eme_connector.adapters.database import keywords
 from eme_connector.adapters.database.keywords import KeywordFollower
+from eme_connector.adapters.database.notify import PostgresLine
 from eme_connector.adapters.database.pooled import PooledWriter
 from eme_connector.adapters.database.reads import DatabaseReads
 from eme_connector.adapters.database.relay import RelayQueries
@@ -37,6 +40,7 @@ class DatabaseStore(DatabaseReads, RelayQueries):
         super().__init__(_reader(url))
         self._listeners: list[Listener] = []
         self._lock = threading.Lock()
+        self._bells: list[ports.Bell] = []
         self._writer: SqliteWriter | PooledWriter
         if self._url.get_backend_name() == "sqlite":
             path = self._url.database or ""
@@ -48,6 +52,7 @@ class DatabaseStore(DatabaseReads, RelayQueries):
             )
         else:
             self._writer = PooledWriter(url, clock, self._committed)
+            self.connect_bell(Bell(PostgresLine(url), self.hear))
         self._follower = KeywordFollower(self.follow_keywords)
         self._follower.start()
 
@@ -58,12 +63,23 @@ class DatabaseStore(DatabaseReads, RelayQueries):
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         with self._lock:
             self._listeners = [*self._listeners, listener]
+        for bell in self._bells:
+            bell.listen()
 
         def unsubscribe() -> None:
             with self._lock:
                 self._listeners = [one for one in self._listeners if one is not listener]
 
         return unsubscribe
+
+    def connect_bell(self, bell: ports.Bell) -> None:
+        """Let other processes hear what is committed here, by one more way."""
+        self._bells.append(bell)
+
+    def hear(self, topics: frozenset[str]) -> None:
+        """Tell our listeners what another process has committed."""
+        for listener in self._listeners:
+            listener(topics)
 
     def ping(self) -> None:
         version = read_version(self._engine)
@@ -90,13 +106,16 @@ class DatabaseStore(DatabaseReads, RelayQueries):
 
     def close(self) -> None:
         self._follower.stop()
+        for bell in self._bells:
+            bell.close()
         self._writer.close()
         self._spare.close()
         self._engine.dispose()
 
     def _committed(self, topics: frozenset[str]) -> None:
-        for listener in self._listeners:
-            listener(topics)
+        self.hear(topics)
+        for bell in self._bells:
+            bell.ring(topics)
 
 
 def connect_sqlite(path: str) -> sqlite3.Connection:

@@ -15,6 +15,7 @@ from eme_connector.domain.listing import Change
 from eme_connector.domain.rights import Right
 from eme_connector.errors import EmeError, Unavailable
 from eme_connector.ports import Store
+from eme_connector.web.app_state import metrics
 from eme_connector.web.pages.frame import blueprint
 from eme_connector.web.pages.hub import Hub
 from eme_connector.web.pages.reader import Reader, reader, still_here
@@ -37,6 +38,9 @@ def live() -> Response:
     viewer = partial(_viewer, request.environ)
     events = stream(who.eme.store, hub, viewer, _after(who))
     response = Response(stream_with_context(events), mimetype="text/event-stream")
+    streams = metrics().streams
+    streams.inc()
+    response.call_on_close(streams.dec)
     response.call_on_close(hub.leave)
     response.cache_control.no_store = True
     response.headers["X-Accel-Buffering"] = "no"

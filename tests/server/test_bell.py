@@ -1,0 +1,134 @@
+"""What one process commits wakes the others, by PostgreSQL or by Redis, and again after a loss."""
+
+from __future__ import annotations
+
+import threading
+import time
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from eme_connector.adapters.bell import Bell
+from eme_connector.adapters.database import open_store, upgrade
+from eme_connector.adapters.redis_line import RedisLine
+from eme_connector.adapters.shared import connect_redis
+from tests.store.some import owe, put, some
+
+SOON_S = 2.0
+
+
+class Ear:
+    """Listens to a store and remembers the topics."""
+
+    def __init__(self, store):
+        self.heard = []
+        self._rang = threading.Event()
+        self._end = store.subscribe(self._hear)
+
+    def _hear(self, topics):
+        self.heard.append(topics)
+        self._rang.set()
+
+    def waits_for(self, topic, seconds=SOON_S):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if any(topic in one for one in self.heard):
+                return True
+            self._rang.wait(0.05)
+            self._rang.clear()
+        return False
+
+    def forget(self):
+        self.heard.clear()
+
+
+@pytest.fixture(params=["postgresql", "redis"])
+def stores(request, tmp_path):
+    """Yield two processes' stores on one database."""
+    url = f"sqlite:///{tmp_path / 'eme.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_database")
+    upgrade(url)
+    opened = [open_store(url), open_store(url)]
+    if request.param == "redis":
+        server, channel = request.getfixturevalue("redis"), uuid4().hex
+        for store in opened:
+            line = RedisLine(connect_redis(server.url, tries=1), channel)
+            store.connect_bell(Bell(line, store.hear))
+    yield opened
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def ear(stores):
+    """Return what listens to the first of them, once it is connected."""
+    found = Ear(stores[0])
+    assert found.waits_for("directory"), "told of everything when the line is there"
+    found.forget()
+    return found
+
+
+def test_another_process_is_woken(stores, ear):
+    put(stores[1], some())
+    owe(stores[1])
+
+    assert ear.waits_for("change")
+    assert ear.waits_for("delivery")
+
+
+def test_many_commits_make_few_rings(stores, ear):
+    for _ in range(200):
+        put(stores[1], some())
+
+    assert ear.waits_for("change")
+    assert len(ear.heard) < 100
+
+
+def test_nobody_is_woken_twice_by_themselves(stores, ear):
+    put(stores[0], some())
+    time.sleep(0.3)
+
+    assert len([one for one in ear.heard if "change" in one]) == 1
+
+
+def test_whoever_was_cut_off_is_told_to_look_and_is_woken_again(postgres_database):
+    upgrade(postgres_database)
+    ours, theirs = open_store(postgres_database), open_store(postgres_database)
+    ear = Ear(ours)
+    assert ear.waits_for("directory")
+    ear.forget()
+
+    plain = make_url(postgres_database).set(drivername="postgresql").render_as_string()
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+        )
+
+    assert ear.waits_for("directory", 10)
+    ear.forget()
+    put(theirs, some())
+    assert ear.waits_for("change")
+    ours.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize("stores", ["redis"], indirect=True)
+def test_a_store_goes_on_while_redis_is_away(stores, redis):
+    ear = Ear(stores[0])
+    assert ear.waits_for("directory")
+    redis.stop()
+
+    began = time.monotonic()
+    for _ in range(20):
+        put(stores[1], some())
+    assert time.monotonic() - began < 2
+
+    redis.start()
+    ear.forget()
+    assert ear.waits_for("directory", 10)
+    put(stores[1], some())
+    assert ear.waits_for("change", 5)
