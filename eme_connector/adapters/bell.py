@@ -100,16 +100,19 @@ class Bell:
             return topics
 
     def _listen_on(self) -> None:
+        was_cut_off = False
         while not self._ending.is_set():
             try:
                 for text in self._line.receive(WAIT_S):
-                    self._take(text)
+                    if text:
+                        self._take(text)
+                    elif was_cut_off:
+                        self._hear(EVERYTHING)  # something may have been missed
             except LineDown:
+                was_cut_off = True
                 self._ending.wait(AGAIN_S)
 
     def _take(self, text: str) -> None:
         sender, _, topics = text.partition(" ")
-        if not text:
-            self._hear(EVERYTHING)  # something may have been missed
-        elif sender != self._me:
+        if sender != self._me:
             self._hear(frozenset(topics.split(",")))
