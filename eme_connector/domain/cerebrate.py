@@ -1,4 +1,4 @@
-"""A Cerebrate and the Cerebrates that it knows (its broods)."""
+"""A Cerebrate, the Cerebrates that it knows (its broods), and what waits there for a person."""
 
 from __future__ import annotations
 
@@ -36,3 +36,15 @@ class Brood:
     trusted: bool
     pull: bool
     authkey: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An entry of the inbox or the outbox."""
+
+    id: int
+    scope: str
+    action: str
+    title: str
+    origin: str
+    created: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, Protocol
 
-from eme_connector.domain.cerebrate import Access, Brood
+from eme_connector.domain.cerebrate import Access, Brood, Message
 from eme_connector.domain.directory import (
     EncryptionKey,
     Entry,
@@ -92,6 +92,14 @@ class Cerebrate(Directory, KeyStore, Protocol):
 
     def broods(self) -> tuple[Brood, ...]:
         """Return the Cerebrates that this one knows; needs a community administrator's key."""
+        ...
+
+    def inbox(self) -> tuple[Message, ...]:
+        """Return what waits for an administrator; needs a community administrator's key."""
+        ...
+
+    def outbox(self) -> tuple[Message, ...]:
+        """Return what could not be sent; needs an administrator's key."""
         ...
 
 

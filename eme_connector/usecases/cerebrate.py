@@ -29,6 +29,7 @@ from eme_connector.usecases.schedule import Job, run_now
 from eme_connector.usecases.system import System, micros
 
 log = structlog.get_logger("eme.cerebrate")
+MOST_SHOWN = 20
 
 
 def jobs(system: System) -> tuple[Job, ...]:
@@ -99,7 +100,7 @@ def _read_own(section: Section, confirmed: Collection[str], system: System) -> M
         "own_key": own.state,
         "own_key_refused": own.why,
         "revoked_peers": [one.organisation for one in revoked],
-        "broods": _broods(there, section),
+        **_around(there, section),
         **cerebrate_directory.report(weighed.plan),
     }
 
@@ -133,22 +134,22 @@ def _about(there: Cerebrate) -> dict[str, Any]:
     }
 
 
-def _broods(there: Cerebrate, section: Section) -> list[dict[str, Any]]:
-    """Return the Cerebrates that ours knows, and whether we take over from them."""
+def _around(there: Cerebrate, section: Section) -> dict[str, Any]:
+    """Say which Cerebrates ours knows, and what waits for a person in it: where we may see that."""
     upstreams = {one.url: one.name for one in section.upstreams}
     try:
-        known = there.broods()
+        broods, inbox = there.broods(), there.inbox()
+        outbox = there.outbox()
     except DeliveryError:
-        return []  # a reader may not see them
-    return [
-        {
-            "name": one.name,
-            "url": one.url,
-            "trusted": one.trusted,
-            "upstream": upstreams.get(one.url, ""),
-        }
-        for one in known
-    ]
+        return {}
+    return {
+        "broods": [
+            {"name": one.name, "url": one.url, "upstream": upstreams.get(one.url, "")}
+            for one in broods
+        ],
+        "waiting": [one.title for one in inbox[:MOST_SHOWN]],
+        "unsent": [one.title for one in outbox[:MOST_SHOWN]],
+    }
 
 
 def _sections(system: System) -> tuple[Section | Upstream, ...]:

@@ -77,6 +77,20 @@ def test_after_reading_it_shows_numbers_and_that_our_key_stands_there(site):
     assert "It stands in Cerebrate as S/MIME key of our organisation." in page
 
 
+def test_what_waits_in_cerebrate_itself_is_told(site, there):
+    there.state.insert(there.state.inbox, {
+        "uuid": "x", "scope": "LocalTool", "action": "IncomingConnectionRequest",
+        "title": "Request for EME Inter-connection <i>", "origin": "", "created": ""})  # fmt: skip
+    there.state.brood("https://national.example", "x" * 40, name="National CERT")
+    run(site)
+
+    page = site.read("anna", PATH)
+
+    assert "Request for EME Inter-connection &lt;i&gt;" in page
+    assert "National CERT" in page
+    assert "x" * 40 not in page
+
+
 def test_what_is_down_says_why_and_what_to_do(site, there):
     there.stop()
     run(site)

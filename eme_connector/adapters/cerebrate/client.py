@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from eme_connector.adapters.cerebrate import shapes
 from eme_connector.adapters.cerebrate.connection import Connection, Json, Refused
-from eme_connector.adapters.cerebrate.shapes import Message, TemplateField
-from eme_connector.domain.cerebrate import Access, Brood
+from eme_connector.adapters.cerebrate.shapes import TemplateField
+from eme_connector.domain.cerebrate import Access, Brood, Message
 from eme_connector.domain.directory import (
     EncryptionKey,
     Individual,

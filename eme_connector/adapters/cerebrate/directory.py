@@ -13,7 +13,7 @@ from typing import Literal
 from eme_connector.adapters.cerebrate.client import CerebrateClient
 from eme_connector.adapters.cerebrate.connection import Refused
 from eme_connector.adapters.cerebrate.shapes import TemplateField, plain
-from eme_connector.domain.cerebrate import Access, Brood
+from eme_connector.domain.cerebrate import Access, Brood, Message
 from eme_connector.domain.directory import (
     EncryptionKey,
     RemoteGroup,
@@ -166,6 +166,14 @@ class CerebrateDirectory:
     def broods(self) -> tuple[Brood, ...]:
         """Return the Cerebrates that this one knows; needs a community administrator's key."""
         return self.client.broods()
+
+    def inbox(self) -> tuple[Message, ...]:
+        """Return what waits for an administrator; needs a community administrator's key."""
+        return self.client.inbox()
+
+    def outbox(self) -> tuple[Message, ...]:
+        """Return what could not be sent; needs an administrator's key."""
+        return self.client.outbox()
 
     def close(self) -> None:
         """Close the connections that are kept."""

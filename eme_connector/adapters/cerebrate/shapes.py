@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from eme_connector.domain.cerebrate import Access, Brood, Reach
+from eme_connector.domain.cerebrate import Access, Brood, Message, Reach
 from eme_connector.domain.directory import (
     EncryptionKey,
     Individual,
@@ -17,18 +17,6 @@ from eme_connector.domain.directory import (
 from eme_connector.errors import DeliveryError
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """An entry of the inbox or the outbox."""
-
-    id: int
-    scope: str
-    action: str
-    title: str
-    origin: str
-    created: str
 
 
 @dataclass(frozen=True, slots=True)
