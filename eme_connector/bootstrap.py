@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from eme_connector import config as configuration
 from eme_connector.domain.sharing import Organisation, Topology
-from eme_connector.ports import Cerebrate, Channel, Clock, Shared, Signer, Store
+from eme_connector.ports import Cerebrate, Channel, Clock, MispSharing, Pgp, Shared, Signer, Store
 from eme_connector.ports.sidecar import Sidecar
 from eme_connector.usecases.keyring import live_peers
 from eme_connector.usecases.schedule import Job, Schedule
@@ -71,11 +71,25 @@ class Eme:
 
         return open_directories(self.config)
 
+    def misp(self) -> MispSharing | None:
+        """Return our own MISP as it is read, None where none is configured."""
+        if self.config.misp is None:
+            return None
+        from eme_connector.adapters.misp.open import open_sharing
+
+        return open_sharing(self.config.misp, self.config.egress.private_networks)
+
+    def pgp(self) -> Pgp:
+        """Return what checks OpenPGP keys and signatures."""
+        from eme_connector.adapters.gpg import GnuPg
+
+        return GnuPg()
+
     def jobs(self) -> tuple[Job, ...]:
         """Return the work that repeats, as the configuration asks for it."""
-        from eme_connector.usecases import cerebrate, relay_fleet
+        from eme_connector.usecases import cerebrate, misp_poll, relay_fleet
 
-        return (*cerebrate.jobs(self), *relay_fleet.jobs(self))
+        return (*cerebrate.jobs(self), *relay_fleet.jobs(self), *misp_poll.jobs(self))
 
     def fleet(self) -> Fleet:
         """Return the source and the targets of the relay.

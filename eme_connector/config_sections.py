@@ -266,6 +266,10 @@ class Misp(Section):
     poll_s: float = Field(
         60.0, ge=0, description="How often to ask for what came in from others; 0 = never."
     )
+    take_in: Literal["sidecars", "all"] = Field(
+        "sidecars",
+        description="Which events of others become threats: those of sidecars, or all.",
+    )
     width: int = Field(2, ge=1, le=16, description="Events sent at once.")
     timeout_s: float = Field(60.0, gt=0, le=600, description="Limit of one request.")
     verify_tls: Literal["yes", "unsafe-no-verification"] = Field(

@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 from eme_connector.domain.threat import Execution
 
-DeliveryKind = Literal["dispatch", "share", "peer", "misp", "misp-check"]
+DeliveryKind = Literal["dispatch", "share", "peer", "misp", "misp-check", "misp-feedback"]
 SHARE_LANE = "share"
 MISP_LANE = "misp"
+FEEDBACK_LANE = "misp-feedback"
 
 
 class State(StrEnum):

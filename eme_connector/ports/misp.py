@@ -23,18 +23,6 @@ class Headline:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A sighting of something in an event: `kind` 0 seen, 1 false positive, 2 expired."""
-
-    uuid: str
-    organisation: str
-    organisation_name: str
-    source: str
-    kind: str
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
 class Signed:
     """An event with the bytes of its answer and our MISP's signature over them, if any."""
 
@@ -55,11 +43,9 @@ class MispSharing(Protocol):
 
     def find_event(self, uuid: str) -> Signed | None: ...
 
-    def sighted(self, since: int) -> tuple[tuple[str, str, int], ...]:
-        """Return (uuid, number, when) of our events that sightings came for since *since*."""
+    def sighted(self, since: int) -> tuple[tuple[str, int], ...]:
+        """Return (uuid, when) of our own events that sightings came for since *since*."""
         ...
-
-    def sightings(self, number: str) -> tuple[Seen, ...]: ...
 
     def know(self, values: Collection[str], *, without: str) -> tuple[tuple[Known, ...], bool]:
         """Return what it knows of *values*, the event *without* apart; True where there is more."""

@@ -41,6 +41,7 @@ _WORDS = {
     ("peer", State.DELIVERED): "shared",
     ("misp", State.DELIVERED): "in-misp",
     ("misp-check", State.DELIVERED): "seen",
+    ("misp-feedback", State.DELIVERED): "answered",
 }
 _WRITTEN_DOWN = frozenset({State.DELIVERED, State.UNCERTAIN, State.REFUSED, State.DEAD})
 
@@ -283,7 +284,7 @@ def _lease(
 
 def _why_not(one: Delivery, now: float, system: System, tx: Transaction) -> str | None:
     """Return why it must not leave: asked in the transaction that leases it, not before."""
-    if one.kind in ("share", "misp", "misp-check"):
+    if one.kind in ("share", "misp", "misp-check", "misp-feedback"):
         return None
     threat = tx.find_threat(one.threat_id)
     if threat is None:

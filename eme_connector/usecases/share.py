@@ -7,7 +7,8 @@
 4. The recipient is an organisation of this sidecar.
 5. Need to know: the sharing group is one of ours, and both are members of it.
 6. A threat that we have already came from the same peer.
-7. Order: a state that is not newer than ours changes nothing and is answered like a repeat.
+7. Order: a state that is not newer than ours changes nothing and is answered like a repeat;
+   what only a MISP told us is replaced in any case.
 
 What passes is stored for its recipient alone. It is never passed on, and never dispatched.
 """
@@ -20,6 +21,7 @@ from typing import Literal
 from eme_connector.config import Config
 from eme_connector.domain.accounts import Peer
 from eme_connector.domain.audit import AuditRecord
+from eme_connector.domain.misp import VIA_MISP
 from eme_connector.domain.sharing import Topology
 from eme_connector.domain.threat import Threat
 from eme_connector.errors import Conflict, NotAllowed, NotAuthenticated, TooLarge
@@ -101,7 +103,7 @@ def _store(
     threat_id = message.threat.id
     fresh = tx.keep_message(message.id, peer.organisation, threat_id, jws.encode("ascii"), at)
     known = tx.find_threat(threat_id)
-    if known and (known.origin, known.organisation) != (peer.organisation, message.origin):
+    if known and not _is_theirs(known, peer, message):
         raise Conflict("this threat is not the sender's")  # (6)
     stored, threat = _apply(message, known, _as_ours(message, known, peer, skew, at), tx)
     if fresh:
@@ -121,6 +123,14 @@ def _store(
     return StoredReceipt(message.id, threat_id, threat.sequence, stored)
 
 
+def _is_theirs(known: Threat, peer: Peer, message: Message) -> bool:
+    same = known.organisation == message.origin
+    if VIA_MISP in known.flags:
+        # a MISP told us before, and nobody signed for it: a sidecar's word counts more
+        return same and known.origin is not None
+    return same and known.origin == peer.organisation
+
+
 def _apply(
     message: Message, known: Threat | None, told: Threat, tx: Transaction
 ) -> tuple[Stored, Threat]:
@@ -128,7 +138,7 @@ def _apply(
         tx.add_threat(told, message.raw or b"", viewers=[message.recipient])
         return "new", told
     tx.add_viewer(known, message.recipient)
-    if message.sequence <= known.sequence:  # (7)
+    if message.sequence <= known.sequence and VIA_MISP not in known.flags:  # (7)
         return "repeat", known
     raw = message.raw if told.revision > known.revision else None
     tx.save_threat(told, known, raw)
@@ -138,7 +148,7 @@ def _apply(
 def _as_ours(message: Message, known: Threat | None, peer: Peer, skew: int, at: int) -> Threat:
     """Return the threat as we keep it: when it came and from whom is ours to say."""
     told = message.threat
-    flags = tuple(one for one in told.flags if one != "clock-skew")
+    flags = tuple(one for one in told.flags if one not in ("clock-skew", VIA_MISP))
     return replace(
         told,
         origin=peer.organisation,

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from eme_connector.config import Config
 from eme_connector.domain.sharing import Organisation, Topology
-from eme_connector.ports import Cerebrate, Channel, Clock, Signer, Store
+from eme_connector.ports import Cerebrate, Channel, Clock, MispSharing, Pgp, Signer, Store
 
 
 class System(Protocol):
@@ -45,6 +45,14 @@ class System(Protocol):
 
     def cerebrates(self) -> Mapping[str, Cerebrate]:
         """Return our Cerebrate and those upstream of it, by name; none where none is configured."""
+        ...
+
+    def misp(self) -> MispSharing | None:
+        """Return our own MISP as it is read, None where none is configured."""
+        ...
+
+    def pgp(self) -> Pgp:
+        """Return what checks OpenPGP keys and signatures."""
         ...
 
     def channels(self) -> Mapping[str, Channel]:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from eme_connector.domain.feedback import MAX_TEXT
 from eme_connector.domain.playbook import ACTIONS
 from eme_connector.web.routes import Form, example
 from eme_connector.web.shapes import BandWord, KindWord, StatusWord
@@ -112,6 +113,14 @@ class ResolutionForm(Form):
 
     reason: str = Field(min_length=1, max_length=2000)
     model_config = example({"reason": "false alarm"})
+
+
+class FeedbackForm(Form):
+    """What is said about a threat of another organisation."""
+
+    word: Literal["handled", "false-positive", "comment"]
+    text: str = Field("", max_length=MAX_TEXT, description="Needed for a comment.")
+    model_config = example({"word": "handled"})
 
 
 class ScopeForm(Form):

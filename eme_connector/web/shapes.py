@@ -29,6 +29,12 @@ class AcceptedList(Shape):
     threats: list[Accepted]
 
 
+class HintShape(Shape):
+    """A hint was heard."""
+
+    asked: bool
+
+
 class Factors(Shape):
     """What a rank is made of."""
 

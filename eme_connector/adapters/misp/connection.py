@@ -72,6 +72,15 @@ class Connection:
         """
         return self._read(self._call("GET", path))
 
+    def get_signed(self, path: str) -> tuple[Any, bytes, str | None]:
+        """Return what GET *path* answers, its bytes, and MISP's signature over them, if any.
+
+        Raises:
+            Refused, DeliveryError
+        """
+        answer = self._call("GET", path)
+        return self._read(answer), answer.body, answer.headers.get("x-pgp-signature")
+
     def find(self, path: str) -> Any | None:
         """Return what GET *path* answers, None where it is not there (or not for us)."""
         try:
@@ -81,7 +90,7 @@ class Connection:
                 return None
             raise
 
-    def post(self, path: str, body: Json) -> Any:
+    def post(self, path: str, body: Json | list[str]) -> Any:
         """Return what POST *path* answers.
 
         Raises:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from eme_connector.adapters.egress import Gate
 from eme_connector.adapters.misp.channel import MispChannel, Source, Terms
 from eme_connector.adapters.misp.check import MispCheck
 from eme_connector.adapters.misp.client import MispClient
 from eme_connector.adapters.misp.connection import Connection
+from eme_connector.adapters.misp.feedback import FeedbackChannel
+from eme_connector.adapters.misp.sharing import OurMisp
 from eme_connector.config import Misp, MispReceiver
 from eme_connector.formats.misp_group import Receiver
 
@@ -31,6 +35,12 @@ def open_client(section: Misp, gate: Gate) -> MispClient:
     )
 
 
+@lru_cache(maxsize=8)
+def open_sharing(section: Misp, private_networks: tuple[str, ...]) -> OurMisp:
+    """Return our own MISP as it is read; its connections are kept."""
+    return OurMisp(open_client(section, Gate.of(private_networks)), section.url)
+
+
 def open_channels(
     section: Misp,
     gate: Gate,
@@ -38,8 +48,8 @@ def open_channels(
     *,
     organisation: str,
     threat_url: str | None = None,
-) -> tuple[MispChannel | MispCheck, ...]:
-    """Return the channel to our own MISP, and one for each member's that we may look at.
+) -> tuple[MispChannel | FeedbackChannel | MispCheck, ...]:
+    """Return the channels to our own MISP, and one for each member's that we may look at.
 
     *organisation* is the uuid of the one that runs this sidecar; threats are shown below
     *threat_url*.
@@ -56,8 +66,11 @@ def open_channels(
     )
     timeout = section.timeout_s * CALLS
     channel = MispChannel(client, source, terms, timeout=timeout, width=section.width)
-    return channel, *(
-        _open_check(one, client, section, gate, source) for one in section.receivers if one.key
+    answers = FeedbackChannel(open_client(section, gate), timeout=timeout)
+    return (
+        channel,
+        answers,
+        *(_open_check(one, client, section, gate, source) for one in section.receivers if one.key),
     )
 
 

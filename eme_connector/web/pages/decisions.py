@@ -10,10 +10,11 @@ from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
 from eme_connector.domain.decision import Wish
+from eme_connector.domain.feedback import Word
 from eme_connector.domain.threat import Status, Threat
 from eme_connector.errors import Conflict, InvalidInput, InvalidPlaybook, StaleDigest
 from eme_connector.usecases import decide as usecase
-from eme_connector.usecases import deliver
+from eme_connector.usecases import deliver, feedback
 from eme_connector.web.pages import stale, words
 from eme_connector.web.pages.frame import blueprint
 from eme_connector.web.pages.reader import Reader, reader
@@ -51,6 +52,25 @@ def decide(threat_id: UUID) -> Answer:
     if _kind() == "approve-all":
         return redirect(url_for("pages.threats"), 303)
     return _back(decided)
+
+
+@blueprint.post("/threats/<uuid:threat_id>/feedback")
+def answer(threat_id: UUID) -> Answer:
+    """Say something back about a threat of another organisation."""
+    who = reader()
+    seen = find(threat_id, who)
+    given = request.form.get("word", "")
+    text = request.form.get("text", "").strip()
+    known = {str(one): one for one in Word}
+    if given not in known:
+        return _again(seen, who, (_("Choose what you want to say."),))
+    try:
+        feedback.give(seen.id, known[given], text, caller=who.caller, system=who.eme)
+    except InvalidInput:
+        said = _("Write a comment of at most %(n)s characters.", n=MAX_REASON)
+        return _again(seen, who, (said,))
+    flash(_("Your answer is on its way, by MISP."), "good")
+    return _back(seen)
 
 
 @blueprint.post("/threats/<uuid:threat_id>/close")

@@ -9,6 +9,7 @@ from uuid import UUID
 from flask import Response, render_template, request, url_for
 from flask_babel import gettext as _
 
+from eme_connector.domain.rights import Right
 from eme_connector.domain.threat import Threat
 from eme_connector.errors import NotFound
 from eme_connector.usecases import browse
@@ -94,6 +95,7 @@ def card(
         audience=audience_view(found, who),
         plan=plan_of(found, who, evidence(found, sent), given.ticked),
         trail=timeline(found, records, who),
+        may_answer=_may_answer(found, who),
         deliveries=parcels(sent, who),
         misp=misp_view(found, sent, who),
         data=_data(found, who),
@@ -101,6 +103,12 @@ def card(
         given=given,
         last_change=after,
     )
+
+
+def _may_answer(found: Threat, who: Reader) -> bool:
+    """Say whether the reader may say something back, and there is a way for it."""
+    by_misp = who.eme.config.misp is not None
+    return by_misp and found.origin is not None and who.may(Right.SHARE)
 
 
 def _raised(found: Threat) -> bool:

@@ -169,6 +169,25 @@ def _dropped(record: AuditRecord, threat: Threat, who: Reader) -> Said:
     return "note", "wait", word, _text(record.detail, "reason")
 
 
+def _said_by_us(record: AuditRecord, threat: Threat, who: Reader) -> Said:
+    word = _("%(by)s answered: %(what)s", by=_by(record, who), what=_word(record.detail))
+    return "shared", "soft", word, _text(record.detail, "text")
+
+
+def _sighting(record: AuditRecord, threat: Threat, who: Reader) -> Said:
+    word = _("%(by)s says: %(what)s", by=_by(record, who), what=_word(record.detail))
+    return "received", "good", word, _text(record.detail, "source")
+
+
+def _comment(record: AuditRecord, threat: Threat, who: Reader) -> Said:
+    word = _("%(by)s commented", by=_by(record, who))
+    return "note", "soft", word, _text(record.detail, "text")
+
+
+def _answered(record: AuditRecord, threat: Threat, who: Reader) -> Said:
+    return "sent", "soft", _("The answer is in our MISP"), ""
+
+
 def _plain(record: AuditRecord, threat: Threat, who: Reader) -> Said:
     word = record.event.replace("-", " ").capitalize()
     return "note", "soft", f"{word} · {_by(record, who)}", _reason_for(record, who)
@@ -197,16 +216,35 @@ _EVENTS: dict[str, Callable[[AuditRecord, Threat, Reader], Said]] = {
     "dead": _dead,
     "retried": _retried,
     "dropped": _dropped,
+    "feedback": _said_by_us,
+    "misp-sighting": _sighting,
+    "misp-comment": _comment,
+    "answered": _answered,
 }
 
 
 def _by(record: AuditRecord, who: Reader) -> str:
     kind, found, name = record.by.partition(":")
+    if found and kind == "misp":
+        # a member of a MISP's group need not be one that we know
+        known = name_of(name, who)
+        return str(record.detail.get("name") or known) if known == name else known
     return name_of(name, who) if found and kind == "peer" else words.actor(record.by)
 
 
 def _target(record: AuditRecord, who: Reader) -> str:
     return target_words(_text(record.detail, "lane") or record.by, who)
+
+
+def _word(detail: Detail) -> str:
+    word = _text(detail, "word")
+    return {
+        "handled": _("handled"),
+        "false-positive": _("a false positive"),
+        "comment": _("a comment"),
+        "seen": _("seen"),
+        "expired": _("no longer current"),
+    }.get(word, word)
 
 
 def _reason_for(record: AuditRecord, who: Reader) -> str:

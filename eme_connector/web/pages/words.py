@@ -149,6 +149,7 @@ def flag(word: str) -> str:
         "unknown-marking": _("It carries a marking that we do not know; TLP was chosen by us."),
         "seen-reversed": _("It was last seen before it was first seen, says the sender."),
         "clock-skew": _("The clock of the sidecar that told us differs from ours."),
+        "via-misp": _("It came by MISP: no sidecar has signed for it, and details may be missing."),
     }.get(word, word.replace("-", " "))
 
 
