@@ -103,7 +103,7 @@ def parse_offer(content: bytes) -> Offer:
     document = _document(content, "offer")
     faults = [*_code(document), *_uuid(document, "to"), *_sender(document)]
     expires_at = document.get("expires_at")
-    if not isinstance(expires_at, int) or isinstance(expires_at, bool):
+    if type(expires_at) is not int or not 0 <= expires_at < 2**40:
         faults.append(Fault("/expires_at", "must be seconds since 1970"))
     _refuse(faults)
     return Offer(document["code"], document["to"], document["expires_at"], _told(document))

@@ -39,10 +39,11 @@ def offer(organisation: str, *, caller: Caller, system: System) -> Handshake:
         NotAllowed, InvalidInput, StoreUnavailable
     """
     caller.need(Right.ENROL)
-    if organisation == system.organisation.uuid:
-        raise InvalidInput([Fault("/organisation", "is our own")])
-    if organisation not in system.topology.organisations:
+    known = system.topology.organisations.get(organisation)
+    if known is None:
         raise InvalidInput([Fault("/organisation", "is not among the organisations we know")])
+    if known.sidecar == system.organisation.uuid:
+        raise InvalidInput([Fault("/organisation", "is our own, or served by us")])
     now = system.clock()
     code = base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=")
     ends = now + system.config.limits.handshake_minutes * 60
@@ -220,6 +221,11 @@ def _prove(text: str, sender: dict[str, str], organisation: str, system: System)
     faults = [Fault(f"/sender{one.pointer}", one.detail) for one in check_peer(sender, system)]
     if faults:
         raise InvalidInput(faults)
+    if system.topology.organisations[organisation].sidecar == system.organisation.uuid:
+        raise InvalidInput([Fault("/sender/organisation", "is served by us")])
+    said = certificate.holder(sender["certificate"])
+    if said is None or said.name != organisation:
+        raise InvalidInput([Fault("/sender/certificate", "does not name its organisation")])
     fingerprint = system.signer.verify(text, sender["certificate"]).fingerprint
     ring = ring_of(system.store)
     held = {name: one for name, one in ring.held.items() if one.organisation == organisation}

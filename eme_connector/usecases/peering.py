@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from eme_connector.domain.accounts import Peer
 from eme_connector.domain.audit import AuditRecord
@@ -166,8 +167,8 @@ def check_peer(document: Mapping[str, str], system: System) -> list[Fault]:
         faults.append(Fault("/organisation", "is not among the organisations we know"))
     if document["organisation"] == system.organisation.uuid:
         faults.append(Fault("/organisation", "is our own"))
-    if not document["url"].startswith(("https://", "http://")):
-        faults.append(Fault("/url", "must start with https:// or http://"))
+    if not _is_address(document["url"]):
+        faults.append(Fault("/url", "must be http(s):// with a host, at most a port and a path"))
     if len(document["name"]) > MAX_NAME or not document["name"].isprintable():
         faults.append(Fault("/name", f"must be a line of at most {MAX_NAME} characters"))
     try:
@@ -177,6 +178,16 @@ def check_peer(document: Mapping[str, str], system: System) -> list[Fault]:
     if not certificate.is_for_signing(document["certificate"]):
         faults.append(Fault("/certificate", "is not an X.509 certificate of an Ed25519 key"))
     return faults
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    is_plain = url.isascii() and url.isprintable() and not set(url) & {" ", "@", "?", "#"}
+    return parts.scheme in ("https", "http") and bool(host) and port != 0 and is_plain
 
 
 def _revoke(peer: Peer, at: int, by: str, system: System, tx: Transaction) -> Peer:
