@@ -63,8 +63,7 @@ def preview(name: str, confirmed: Collection[str], *, caller: Caller, system: Sy
     need_keeper(caller, system)
     section = _section(name, system)
     if isinstance(section, Upstream) and section.into == "cerebrate":
-        sides = cerebrate_upstream.open_sides(section, system)
-        return sides.plan(confirmed, micros(system.clock()))
+        return cerebrate_upstream.preview(section, confirmed, system)
     there = system.cerebrates()[name].fetch()
     return cerebrate_directory.weigh(section, there, confirmed, system).plan
 
