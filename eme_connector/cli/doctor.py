@@ -119,6 +119,7 @@ def _system(context: Context, config: Config) -> Iterator[Finding]:
         yield from _outbox(eme)
         yield from _people(eme)
         yield from channels(eme)
+        yield from cerebrates(eme)
     finally:
         eme.store.close()
 
@@ -171,6 +172,16 @@ def channels(eme: Eme) -> Iterator[Finding]:
             fix = known or "check its url, that it runs, and egress.private_networks"
             yield Finding(part, "error", f"{lane}: {exc.reason}", fix)
     yield from clock([one.url for one in eme.store.peers() if one.revoked_at is None])
+
+
+def cerebrates(eme: Eme) -> Iterator[Finding]:
+    """Look at the way to every Cerebrate, and at what it lets us see."""
+    from eme_connector.cli.context import local_admin
+    from eme_connector.usecases.cerebrate_check import diagnose
+
+    for name in eme.cerebrates():
+        for step in diagnose(name, caller=local_admin(eme), system=eme):
+            yield Finding(f"cerebrate {name}", step.state, f"{step.part}: {step.said}", step.fix)
 
 
 def clock(urls: list[str], now: Callable[[], float] = time.time) -> Iterator[Finding]:

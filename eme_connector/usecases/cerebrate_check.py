@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from eme_connector.domain.cerebrate import Access
-from eme_connector.domain.rights import Caller, Right
+from eme_connector.domain.rights import Caller
 from eme_connector.errors import DeliveryError, NotFound
 from eme_connector.ports import Cerebrate
+from eme_connector.usecases.cerebrate_links import need_keeper
 from eme_connector.usecases.system import System
 
 
@@ -95,7 +96,7 @@ def diagnose(
     Raises:
         NotAllowed, NotFound
     """
-    caller.need(Right.ADMIN)
+    need_keeper(caller, system)
     return tuple(_look(find(name, system), system, monotonic))
 
 

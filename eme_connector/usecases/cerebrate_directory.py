@@ -149,7 +149,7 @@ def _held(found: Plan) -> list[dict[str, str]]:
 
 
 def _said(several: list[Difference]) -> str:
-    lost = [one.member_name for one in several if one.member]
+    lost = sorted(one.member_name for one in several if one.member)
     if not lost:
         return "the group is gone"
     more = f" and {len(lost) - MOST_SHOWN} more" if len(lost) > MOST_SHOWN else ""

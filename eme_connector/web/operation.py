@@ -77,6 +77,10 @@ def health(query: HealthQuery) -> Response:
             _ping_rarely(lane, channel.ping, running.shared)
             for lane, channel in running.channels().items()
         ]
+        known = running.cerebrates().items()
+        parts += [
+            _ping_rarely(f"cerebrate:{name}", there.ping, running.shared) for name, there in known
+        ]
     return jsonify(ok=all(one["ok"] for one in parts), parts=parts, open_deliveries=_open(running))
 
 
