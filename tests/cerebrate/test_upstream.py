@@ -74,12 +74,13 @@ def test_every_write_has_a_line_in_the_audit_log(pair, upstream):
     upstream.state.group(one["id"], [one["id"]], name="Trams")
     pair.turn()
 
-    query = select(audit.c.detail).where(audit.c.event == "cerebrate-written")
-    found = [json.loads(row.detail) for row in pair.sidecar.store._all(query)]
+    query = select(audit.c.by, audit.c.detail).where(audit.c.event == "relayed")
+    found = [(row.by, json.loads(row.detail)) for row in pair.sidecar.store._all(query)]
 
-    assert [one["action"] for one in found] == ["put-organisation"] * 2 + ["put-group",
-                                                                         "set-members"]  # fmt: skip
-    assert {one["reason"] for one in found} == {""}
+    words = [detail["word"] for _, detail in found]
+    assert words == ["organisation-missing"] * 2 + ["group-missing", "member-missing"]
+    assert {by for by, _ in found} == {"cerebrate:national"}
+    assert {detail["target"] for _, detail in found} == {"cerebrate<national"}
 
 
 def test_a_new_organisation_arrives_although_it_is_in_no_group(make, upstream, theirs, ours):
