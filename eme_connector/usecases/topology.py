@@ -2,7 +2,8 @@
 
 The configuration names the organisations that we serve. Sharing groups are those of config.yaml
 until a Cerebrate has told of any organisation or group: from then on its groups count alone, and
-config.yaml only adds what a Cerebrate cannot say of them (`cap`, `roaming`, `servers`).
+config.yaml only adds what a Cerebrate cannot say of them (`cap`, `roaming`, `servers`; the last
+two come from the relay where it keeps the group in our MISP).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import replace
 
 from eme_connector import config as configuration
 from eme_connector.config import Config
+from eme_connector.config_sync import SyncTarget
 from eme_connector.domain.directory import (
     GroupServer,
     RemoteGroup,
@@ -83,7 +85,7 @@ def topology(config: Config, told: Snapshot | None = None) -> Topology:
     others = {uuid: _told(one) for uuid, one in told.organisations.items()}
     groups = {one.uuid: _group(one) for one in config.sharing_groups}
     if told.organisations or told.groups:
-        groups = {uuid: _told_group(one, groups) for uuid, one in told.groups.items()}
+        groups = {uuid: _told_group(one, groups, config) for uuid, one in told.groups.items()}
     return Topology(others | ours, groups, misp=_ours(config), behind=_behind(config))
 
 
@@ -100,8 +102,14 @@ def _told(one: RemoteOrganisation) -> Organisation:
     )
 
 
-def _told_group(one: RemoteGroup, configured: Mapping[str, SharingGroup]) -> SharingGroup:
+def _told_group(
+    one: RemoteGroup, configured: Mapping[str, SharingGroup], config: Config
+) -> SharingGroup:
     known = configured.get(one.uuid, SharingGroup(one.uuid, one.name, frozenset()))
+    if config.misp is not None and (relay := _relay(config.misp.url, config, one.uuid)):
+        urls = () if relay.roaming else (relay.url, *relay.servers)
+        servers = frozenset(GroupServer(url) for url in urls)
+        known = replace(known, roaming=relay.roaming, servers=servers)
     return replace(
         known,
         name=one.name,
@@ -129,13 +137,27 @@ def _ours(config: Config) -> MispInstance | None:
     return MispInstance(section.url, own, own, section.organisations | {own})
 
 
+def _relay(url: str, config: Config, group: str | None = None) -> SyncTarget | None:
+    """Return the relay's target that keeps *group*, or all groups, at the MISP with this URL."""
+    for one in config.sync.targets if config.sync else ():
+        if one.kind == "misp" and one.url == url and (not one.groups or group in one.groups):
+            return one
+    return None
+
+
 def _behind(config: Config) -> tuple[MispInstance, ...]:
     """Return the MISPs of members: we push there as our own organisation."""
     if config.misp is None:
         return ()
     own = config.instance.organisation
     return tuple(
-        MispInstance(one.url, one.organisation, own, one.organisations | {one.organisation})
+        MispInstance(
+            one.url,
+            one.organisation,
+            own,
+            one.organisations | {one.organisation},
+            relayed=_relay(one.url, config) is not None,
+        )
         for one in config.misp.receivers
     )
 

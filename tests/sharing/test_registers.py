@@ -132,3 +132,30 @@ def test_without_its_store_nobody_says_who_may_see_what(world, monkeypatch):
     for _ in range(2):
         with pytest.raises(StoreUnavailable):
             registers.now()
+
+
+def test_how_the_relay_keeps_a_group_in_our_misp_is_how_it_travels(world, tmp_path):
+    store, _, _ = world
+    tell(store, told(CI, CERT))
+    key = "k" * 40
+    misp = {"url": "https://a.example", "key": key, "receivers": [
+        {"organisation": CERT, "url": "https://b.example"}]}  # fmt: skip
+    targets = [
+        {"name": "a", "url": "https://a.example", "key": key, "servers": ["https://b.example"]},
+        {"name": "b", "url": "https://b.example", "key": key, "servers": ["https://a.example"]},
+    ]
+    tree = {
+        "instance": {"organisation": CI, "data_dir": str(tmp_path)},
+        "organisations": [{"uuid": CI, "name": "CI-1"}],
+        "misp": misp,
+        "cerebrate": {"url": "https://c.example", "key": "0" * 40},
+        "sync": {"targets": targets},
+    }
+
+    found = Registers(config.parse(tree, {}), store).now()
+
+    group = found.groups[GROUP]
+    assert {one.url for one in group.servers} == {"https://a.example", "https://b.example"}
+    assert not group.roaming
+    assert [one.relayed for one in found.behind] == [True]
+    assert viewers(threat(tlp=Tlp.AMBER), found)[0].ways == ("sidecar", "misp")
