@@ -17,6 +17,7 @@ from eme_connector.domain.relay import Doubt, Memory, Run, Tombstone, Write
 from eme_connector.errors import Conflict, DeliveryError, EmeError, RemoteEmptied
 from eme_connector.ports import Clock, Directory, Store, Transaction
 from eme_connector.sync import relay
+from eme_connector.sync.after import after
 from eme_connector.sync.agree import agree
 from eme_connector.sync.engine import plan
 from eme_connector.sync.relay import Outcome, Progress
@@ -115,7 +116,8 @@ def run_cycle(
         if digest is not None and found.digest != digest:
             raise Conflict("the world has moved since this was planned; plan again and review it")
         outcome = _carry_out(found, target, run, office, progress)
-        seen = target.directory.fetch() if found.calls else present
+        is_sure = not outcome.failed and not outcome.stopped
+        seen = after(present, found.calls) if is_sure else target.directory.fetch()
         kept = _remember(found, source, seen, memory, target, run, outcome, office)
         rest = plan(source, seen, kept, target.terms, at=office.at, confirmed=confirmed)
     except (DeliveryError, RemoteEmptied) as exc:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from eme_connector.domain.relay import Memory
 from eme_connector.errors import RemoteEmptied
+from eme_connector.sync.after import after
 from eme_connector.sync.agree import agree
 from eme_connector.sync.engine import plan
 from eme_connector.sync.relay import apply
@@ -28,6 +29,18 @@ def cycle(source, model, how, memory, *, confirmed=("all",), at=0):
     organisations, groups = agree(source, model.fetch(), memory, how, found)
     doubts = {one.subject: one for one in found.doubts}
     return found, outcome, Memory(organisations, groups, doubts=doubts)
+
+
+@MANY
+@given(dice)
+def test_what_is_held_after_successful_calls_is_known_without_a_look(dice):
+    how, source, model = world_of(dice)
+    present = model.fetch()
+    found = plan(source, present, Memory(), how, at=0, confirmed=["all"])
+    outcome = apply(found, model, Notes(), sleep=lambda _: None)
+
+    assert outcome.failed == []
+    assert after(present, found.calls) == model.fetch()
 
 
 def unlike(source, model, how):

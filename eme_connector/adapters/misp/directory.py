@@ -43,6 +43,7 @@ class MispDirectory:
         self._lock = threading.Lock()
         self._names: dict[str, str] = {}
         self._groups: set[str] = set()
+        self._has_all = False
         self._modified: dict[str, str] = {}
 
     def fetch(self) -> Snapshot:
@@ -55,6 +56,7 @@ class MispDirectory:
         groups = {one.uuid: one for one in (shapes.group(row, servers) for row in rows)}
         self._names = {uuid: one.name for uuid, one in organisations.items()}
         self._groups = set(groups)
+        self._has_all = True
         return Snapshot(organisations, groups, frozenset({"", *servers.values()}))
 
     def put_organisation(self, organisation: RemoteOrganisation) -> None:
@@ -129,7 +131,6 @@ class MispDirectory:
         self._client.connection.close()
 
     def _need_site_admin(self) -> None:
-        self._count()
         me = self._client.me()
         if "perm_site_admin" not in me.permissions:
             raise DeliveryError(
@@ -175,7 +176,7 @@ class MispDirectory:
                 raise
 
     def _has(self, group: str) -> bool:
-        if group not in self._groups and self._find(f"/sharing_groups/view/{group}") is not None:
+        if not self._has_all and self._find(f"/sharing_groups/view/{group}") is not None:
             self._groups.add(group)
         return group in self._groups
 
@@ -186,12 +187,12 @@ class MispDirectory:
         return found
 
     def _find_name(self, organisation: str) -> str | None:
-        if organisation not in self._names:
+        if organisation not in self._names and not self._has_all:
             answer = self._find(f"/organisations/view/{organisation}")
             if answer is None:
                 return None
             self._names[organisation] = shapes.organisation(answer).name
-        return self._names[organisation]
+        return self._names.get(organisation)
 
     def _get(self, path: str) -> Any:
         self._count()
