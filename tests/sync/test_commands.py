@@ -1,0 +1,282 @@
+"""`eme sg` from a Cerebrate to MISPs over HTTP: what it says, what it ends with, what it does."""
+
+from __future__ import annotations
+
+import json
+import sys
+from uuid import uuid4
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from eme_connector.cli import main
+from tests.doubles.cerebrate import CerebrateServer
+from tests.doubles.misp import Misp
+
+OWN = str(uuid4())
+
+
+@pytest.fixture(scope="module")
+def misp():
+    made = Misp("Fleet MISP")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def cerebrate():
+    made = CerebrateServer()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def eme(tmp_path, monkeypatch, cerebrate, misp):
+    """Run `eme` with a section sync; returns the document of --json, or the text."""
+    path = tmp_path / "config.yaml"
+    sections = {
+        "instance": {"organisation": OWN, "data_dir": "data"},
+        "organisations": [{"uuid": OWN, "name": "CERT"}],
+        "cerebrate": {"url": cerebrate.url, "key": cerebrate.state.key("admin")},
+        "sync": {"targets": [target(misp)]},
+        "egress": {"private_networks": ["127.0.0.0/8"]},
+    }
+    write(path, sections)
+    runner = CliRunner()
+
+    def run(*words, code=0):
+        monkeypatch.setattr(sys, "argv", ["eme", *words])
+        done = runner.invoke(main, ["--config", str(path), "sg", *words])
+        assert done.exit_code == code, (done.output, done.exception)
+        if "--json" in words:
+            return json.loads(done.stdout.strip().splitlines()[-1])
+        return done.output
+
+    run.path, run.sections, run.folder = path, sections, tmp_path
+    return run
+
+
+def target(misp, **more):
+    return {"name": "fleet", "url": misp.url, "key": misp.admin, "roaming": True} | more
+
+
+def write(path, sections):
+    path.write_text(yaml.safe_dump(sections))
+    path.chmod(0o600)
+
+
+@pytest.fixture
+def group(cerebrate):
+    """A group of three organisations in Cerebrate, of names and uuids of its own."""
+    state = cerebrate.state
+    several = [state.organisation(name=f"Org {uuid4()}", sector="Energy") for _ in range(3)]
+    return state.group(
+        several[0]["id"],
+        [one["id"] for one in several],
+        name=f"Group {uuid4()}",
+        releasability="members",
+    )
+
+
+def members(misp, uuid):
+    found = misp.state.groups.by(uuid=uuid)
+    return {misp.state.organisations[one.org_id].uuid for one in found.members}
+
+
+def of_group(cerebrate, group):
+    rows = cerebrate.state.members
+    return {cerebrate.state.organisations[o]["uuid"] for g, o in rows if g == group["id"]}
+
+
+def test_differences_are_named_and_the_exit_code_says_that_there_are_some(eme, group):
+    found = eme("diff", "--json", code=2)["targets"][0]
+
+    assert found["state"] == "differs"
+    assert {one["word"] for one in found["differences"]} == {
+        "organisation-missing", "group-missing", "member-missing"
+    }  # fmt: skip
+    assert "+ group-missing" in eme("diff", code=2)
+
+
+def test_apply_makes_them_equal_and_a_second_one_writes_nothing(eme, group, cerebrate, misp):
+    found = eme("apply", "--json")["targets"][0]
+    assert (found["state"], found["differences"]) == ("converged", [])
+    assert members(misp, group["uuid"]) == of_group(cerebrate, group)
+
+    before = len(misp.calls)
+    again = eme("apply", "--json")["targets"][0]
+    assert {method for method, *_ in misp.calls[before:]} == {"GET"}
+    assert again["requests"] <= 5
+    assert "converged" in eme("diff")
+
+
+def test_a_dry_run_and_a_diff_write_nothing(eme, group, misp):
+    before = len(misp.calls)
+    eme("apply", "--dry-run", code=2)
+    eme("diff", code=2)
+
+    assert {method for method, *_ in misp.calls[before:]} == {"GET"}
+    assert eme("log", "--json")["rows"] == []
+
+
+def test_a_reviewed_plan_is_applied_as_long_as_the_world_has_not_moved(eme, group, cerebrate, misp):
+    plan = eme.folder / "plan.json"
+    eme("plan", "-o", str(plan), code=2)
+    other = cerebrate.state.organisation(name=f"Org {uuid4()}")
+    cerebrate.state.members[group["id"], other["id"]] = False
+
+    refused = eme("apply", "--plan", str(plan), "--json", code=6)
+    assert "moved" in refused["detail"]
+    assert misp.state.groups.by(uuid=group["uuid"]) is None
+
+    eme("plan", "-o", str(plan), code=2)
+    assert eme("apply", "--plan", str(plan), "--json")["targets"][0]["state"] == "converged"
+    assert members(misp, group["uuid"]) == of_group(cerebrate, group)
+
+
+def test_a_plan_that_was_edited_is_refused(eme, group):
+    plan = eme.folder / "plan.json"
+    eme("plan", "-o", str(plan), code=2)
+    document = json.loads(plan.read_text())
+    document["targets"][0]["digest"] = "0" * 64
+    plan.write_text(json.dumps(document))
+
+    eme("apply", "--plan", str(plan), code=6)
+    plan.write_text("{}")
+    eme("apply", "--plan", str(plan), code=7)
+
+
+def test_the_last_apply_is_undone_and_not_done_again(eme, group, cerebrate, misp):
+    eme("apply")
+    gone = next(o for g, o in cerebrate.state.members if g == group["id"])
+    del cerebrate.state.members[group["id"], gone]
+    eme("apply")
+    assert members(misp, group["uuid"]) == of_group(cerebrate, group)
+
+    assert "1 would be taken back" in eme("undo", "--dry-run")
+    undone = eme("undo", "--json")["targets"][0]
+    assert (undone["done"], undone["left"]) == (1, [])
+    assert len(members(misp, group["uuid"])) == 3
+
+    waiting = eme("apply", "--json", code=2)["targets"][0]
+    assert {one["hold"] for one in waiting["differences"]} == {"undone"}
+    eme("apply", "--confirm", group["uuid"])
+    assert members(misp, group["uuid"]) == of_group(cerebrate, group)
+
+
+def test_every_write_is_logged_with_who_before_and_after(eme, group):
+    eme("apply")
+    (run,) = eme("log", "--json")["rows"]
+    writes = eme("log", run["run"], "--json")["rows"]
+
+    assert run["by"].startswith("cli:")
+    assert (run["kind"], run["state"]) == ("apply", "done")
+    assert [one["word"] for one in writes] == [
+        *["organisation-missing"] * 3, "group-missing", *["member-missing"] * 3
+    ]  # fmt: skip
+    assert {one["state"] for one in writes} == {"done"}
+
+
+def test_emptying_a_group_waits_for_a_person(eme, group, cerebrate, misp):
+    eme("apply")
+    for key in [key for key in cerebrate.state.members if key[0] == group["id"]]:
+        del cerebrate.state.members[key]
+
+    found = eme("apply", "--json", code=2)["targets"][0]
+    assert {one["hold"] for one in found["differences"]} == {"would-empty"}
+    assert len(members(misp, group["uuid"])) == 3
+    eme("apply", "--confirm", group["uuid"])
+    assert members(misp, group["uuid"]) == set()
+
+
+def test_a_cerebrate_that_lists_no_group_any_more_is_refused(eme, group, cerebrate, misp):
+    eme("apply")
+    cerebrate.state.groups.clear()
+
+    found = eme("apply", "--json", code=8)["targets"][0]
+    assert found["reason"] == "source-emptied"
+    assert len(members(misp, group["uuid"])) == 3
+
+
+def test_a_misp_that_is_down_does_not_keep_the_others_waiting(eme, group, cerebrate, misp):
+    dead = target(misp, name="dead", url="http://127.0.0.1:9")
+    eme.sections["sync"]["targets"].append(dead)
+    write(eme.path, eme.sections)
+
+    found = {one["target"]: one for one in eme("apply", "--json", code=8)["targets"]}
+    assert found["fleet"]["state"] == "converged"
+    assert (found["dead"]["state"], found["dead"]["reason"]) == ("failed", "unreachable")
+    assert eme("apply", "fleet", "--json")["targets"][0]["state"] == "converged"
+    eme("apply", "nobody", code=5)
+
+
+def test_a_source_that_is_down_changes_nothing(eme, group, cerebrate):
+    eme("apply")
+    cerebrate.stop()
+
+    eme("diff", code=8)
+    assert "no cycle now" in eme("watch", "--once", code=8)
+
+
+def test_watching_once_is_one_cycle(eme, group, misp):
+    assert "converged" in eme("watch", "--once")
+    assert len(members(misp, group["uuid"])) == 3
+
+
+def test_a_signed_file_carries_groups_to_a_site_without_a_connection(eme, group, misp, tmp_path):
+    file = eme.folder / "groups.jws"
+    made = eme("export", str(file), "--json")
+    assert made["groups"] == 1
+
+    from eme_connector.adapters.keys import KeySigner
+
+    certificate = KeySigner(eme.folder / "data" / "keys" / "signing.pem").certificate
+    away = dict(eme.sections, instance={"organisation": OWN, "data_dir": "away"})
+    away.pop("cerebrate")
+    away["sync"] = {"source": "file", "certificate": certificate, "targets": [target(misp)]}
+    write(eme.path, away)
+
+    eme("diff", code=3)
+    assert eme("import", str(file), "--dry-run", "--json")["groups"] == 1
+    eme("diff", code=3)
+    eme("import", str(file))
+    assert eme("apply", "--json")["targets"][0]["state"] == "converged"
+    assert len(members(misp, group["uuid"])) == 3
+
+
+def test_a_file_of_nobody_we_know_or_with_a_changed_byte_is_refused(eme, group, misp):
+    file = eme.folder / "groups.jws"
+    eme("export", str(file))
+    eme("import", str(file), code=4)  # our own key is no peer's
+
+    from eme_connector.adapters.keys import KeySigner
+
+    signer = KeySigner(eme.folder / "data" / "keys" / "signing.pem")
+    eme.sections["sync"]["certificate"] = signer.certificate
+    write(eme.path, eme.sections)
+    head, payload, signature = file.read_text().strip().split(".")
+    file.write_text(f"{head}.{payload[:-4]}AAAA.{signature}")
+    eme("import", str(file), code=4)
+
+
+def test_an_older_file_does_not_take_the_place_of_a_newer_one(eme, group, cerebrate):
+    from eme_connector.adapters.keys import KeySigner
+
+    old, new = eme.folder / "old.jws", eme.folder / "new.jws"
+    eme("export", str(old))
+    eme("export", str(new))
+    signer = KeySigner(eme.folder / "data" / "keys" / "signing.pem")
+    eme.sections["sync"]["certificate"] = signer.certificate
+    write(eme.path, eme.sections)
+
+    eme("import", str(new))
+    eme("import", str(old), code=6)
+    eme("import", str(new))
+
+
+def test_without_the_section_it_says_so(eme):
+    del eme.sections["sync"]
+    write(eme.path, eme.sections)
+
+    assert "sync" in eme("diff", code=3)
