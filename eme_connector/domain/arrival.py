@@ -95,8 +95,8 @@ def _arrival(
 ) -> Arrival:
     reason, detail = str(said.get("reason", "")), str(said.get("detail", ""))
     if not said.get("check"):
-        status: Status = "arrived" if reason == "reads-here" else "unknown"
-        return Arrival(organisation, status, reason or "no-key", detail, sequence)
+        why = reason or "no-key"
+        return Arrival(organisation, status_of(why), why, detail, sequence)
     if look is None or look.sequence < sequence:
         return Arrival(organisation, "unknown", reason or "on-its-way", detail, sequence)
     if look.state is State.DELIVERED:

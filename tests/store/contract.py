@@ -174,6 +174,21 @@ class StoreContract(ListContract, DirectoryContract, ScheduleContract, RelayCont
         assert found[two.id] == (State.WITHDRAWN, "stopped")
         assert found[one.id][0] is State.SENDING
 
+    def test_what_is_owed_is_renewed_and_nothing_else(self, store):
+        one, other = owe(store, "t"), owe(store, "u")
+        later = time.time() + 60
+
+        def renew(**how):
+            return store.transact(lambda tx: tx.renew(LANE, "t", 7, **how))
+
+        assert renew(next_at=later)
+        found = {d.id: d.sequence for d in store.list_deliveries()}
+        assert found == {one.id: 7, other.id: other.sequence}
+        assert [d.id for d in due(store)] == [other.id]
+        assert {d.id for d in due(store, now=later + 1)} == {one.id, other.id}
+        update(store, one, state=State.SENDING, fence=1)
+        assert not renew()
+
     def test_a_delivery_keeps_all_it_has(self, store):
         one = owe(store)
         update(store, one, receipt={"reference": "r"}, asking=True, settle_until=7.5, reason="x")
