@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +18,13 @@ from eme_connector.usecases.schedule import Job, Schedule
 from eme_connector.usecases.topology import Registers
 
 if TYPE_CHECKING:
+    from eme_connector.adapters.backup.archive import Manifest
+    from eme_connector.adapters.backup.restoring import Opened
     from eme_connector.usecases.relay_fleet import Fleet
 
 if TYPE_CHECKING:
+    from eme_connector.adapters.backup.archive import Manifest
+    from eme_connector.adapters.backup.restoring import Opened
     from eme_connector.adapters.locks import FileLock
 
 
@@ -203,6 +208,20 @@ def delivery_lock(config: configuration.Config) -> FileLock | None:
     if not config.store_url.startswith("sqlite"):
         return None
     return locks.FileLock(config.instance.data_dir / locks.DELIVERING)
+
+
+def back_up(config: configuration.Config, path: Path, target: Path) -> tuple[Path, Manifest]:
+    """Write a backup of the sidecar with *config*, which stands in *path*."""
+    from eme_connector.adapters.backup import making
+
+    return making.back_up(config, path, target)
+
+
+def opened_backup(source: Path, beside: Path) -> AbstractContextManager[Opened]:
+    """Check a backup and unpack it for a while below the folder *beside*."""
+    from eme_connector.adapters.backup import restoring
+
+    return restoring.opened(source, beside)
 
 
 def schema_versions(config: configuration.Config) -> tuple[str | None, str]:

@@ -34,6 +34,8 @@ COMMANDS = {
     "misp": "misp",
     "misp-modules": "misp_modules",
     "stop": "stop",
+    "backup": "backup",
+    "restore": "backup",
     "sg": "sg",
 }
 

@@ -16,14 +16,16 @@ from tests.bundles import bundle, carrier, step
 class Load:
     """*threads* clients; half of them keep their connections. `failures` are not repeated."""
 
-    def __init__(self, url: str, token: str, *, threads: int = 6, **request: Any) -> None:
+    def __init__(
+        self, url: str, token: str, *, threads: int = 6, pause: float = 0.002, **request: Any
+    ) -> None:
         self.threats: dict[str, str] = {}
         self.failures: list[str] = []
         self.seconds: list[float] = []
         self._url, self._request = f"{url}/api/v1/ci/threats", request
         self._headers = {"Authorization": f"Bearer {token}"} | request.pop("headers", {})
         self._name, self._number = uuid4().hex[:8], count(1)
-        self._ending = threading.Event()
+        self._ending, self._pause = threading.Event(), pause
         keeps = [bool(number % 2) for number in range(threads)]
         self._threads = [threading.Thread(target=self._run, args=(one,)) for one in keeps]
 
@@ -41,7 +43,7 @@ class Load:
         http: Any = requests.Session() if keep else requests
         while not self._ending.is_set():
             self._one(http, f"{self._name}-{next(self._number)}")
-            time.sleep(0.002)
+            self._ending.wait(self._pause)
 
     def _one(self, http: Any, number: str) -> None:
         document = bundle(carrier(iris_id=number, steps=[step(1)]))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from eme_connector.adapters.database.engine import VERSION, connect_sqlite, read_version
 from eme_connector.errors import StoreUnavailable
 
+KEEP = 3
 _HERE = Path(__file__).parent
 
 
@@ -57,11 +60,17 @@ def _prepare(url: str, before: str | None) -> Path | None:
 
 
 def _copy(connection: sqlite3.Connection, path: Path, before: str) -> Path:
+    """Copy the database beside itself, make sure that it can be read, and drop old copies."""
     target = path.with_name(f"{path.stem}.{before}.{time.strftime('%Y%m%dT%H%M%S')}.db")
-    with sqlite3.connect(target) as copy:
+    os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
+    with closing(sqlite3.connect(target)) as copy:
         connection.backup(copy)
-    copy.close()
-    target.chmod(0o600)
+        (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise StoreUnavailable(f"{path}: is damaged ({found}); it is not changed")
+    copies = path.parent.glob(f"{path.stem}.[0-9]*.[0-9]*T[0-9]*.db")
+    for old in sorted(copies, key=lambda one: one.name.rsplit(".", 2)[1])[:-KEEP]:
+        old.unlink()
     return target
 
 
@@ -74,6 +83,9 @@ def _migrate(url: str) -> None:
     engine = create_engine(url)
     try:
         with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                # of several that start at once one does it, the others find it done
+                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('eme upgrade'))"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except SQLAlchemyError as exc:

@@ -1,0 +1,174 @@
+"""Copy a database while it is used, and put a copy in the place of one.
+
+SQLite by its own backup API: a snapshot, writers go on. PostgreSQL by pg_dump and pg_restore.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from eme_connector.errors import Conflict, Malformed, StoreUnavailable, Unavailable
+
+_SQLITE = ("", "-wal", "-shm")
+
+
+def kind(url: str) -> str:
+    """Return `sqlite` or `postgresql`."""
+    return make_url(url).get_backend_name()
+
+
+def copy(url: str, target: Path) -> None:
+    """Copy the database at *url*, as it is at one moment, into the new file *target*.
+
+    Raises:
+        StoreUnavailable: it cannot be read.
+        Unavailable: pg_dump is missing or fails.
+    """
+    parsed = make_url(url)
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    if parsed.get_backend_name() != "sqlite":
+        _run("pg_dump", parsed, "--format=custom", "--no-owner", f"--file={target}")
+        return
+    if not Path(parsed.database or "").exists():
+        raise StoreUnavailable(f"{parsed.database}: there is no database yet")
+    try:
+        with (
+            closing(sqlite3.connect(parsed.database or "", timeout=10)) as source,
+            closing(sqlite3.connect(target)) as made,
+        ):
+            source.backup(made)
+            made.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.Error as exc:
+        raise StoreUnavailable(f"{parsed.database}: cannot be copied: {exc}") from exc
+
+
+def check(path: Path) -> None:
+    """Look through a copy of an SQLite database.
+
+    Raises:
+        Malformed: it is damaged.
+    """
+    try:
+        address = f"file:{quote(str(path))}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(address, uri=True)) as made:
+            (found,) = made.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.Error as exc:
+        raise Malformed(f"the database in it is damaged: {exc}") from exc
+    if found != "ok":
+        raise Malformed(f"the database in it is damaged: {found}")
+
+
+def is_there(url: str) -> bool:
+    """Say whether there is a database of ours already.
+
+    Raises:
+        StoreUnavailable: PostgreSQL cannot be reached.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return Path(parsed.database or "").exists()
+    return bool(_ask(url, "SELECT count(*) FROM pg_tables WHERE tablename = 'alembic_version'"))
+
+
+def refuse_while_used(url: str) -> None:
+    """Raise Conflict while anybody else is connected to a PostgreSQL database."""
+    if kind(url) == "sqlite":
+        return
+    others = _ask(
+        url,
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    if others:
+        raise Conflict(f"{others} connections to the database are open: stop every sidecar first")
+
+
+def put(url: str, source: Path) -> Path | None:
+    """Put the copy *source* in the place of the database at *url*.
+
+    Returns where an SQLite file that was there is kept now.
+
+    Raises:
+        Unavailable: pg_restore is missing or fails; nothing is changed then.
+        OSError
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        words = ("--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error")
+        _run("pg_restore", parsed, *words, f"--dbname={parsed.database}", str(source))
+        return None
+    path = Path(parsed.database or "")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    kept = set_aside(path) if path.exists() else None
+    # between the file systems of a backup and of the data a rename may not do
+    shutil.copyfile(source, draft := path.with_name(f".{path.name}.restored"))
+    draft.chmod(0o600)
+    draft.rename(path)
+    return kept
+
+
+def set_aside(path: Path) -> Path:
+    """Give a database file, or a folder, a name that nobody uses; return it."""
+    kept = path.with_name(f"{path.stem}.replaced-{time.strftime('%Y%m%dT%H%M%S')}{path.suffix}")
+    for end in _SQLITE:
+        part = path.with_name(path.name + end)
+        if part.exists():
+            part.rename(kept.with_name(kept.name + end))
+    return kept
+
+
+def _ask(url: str, question: str) -> int:
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            return int(connection.execute(text(question)).scalar() or 0)
+    except SQLAlchemyError as exc:
+        raise StoreUnavailable("the database cannot be reached") from exc
+    finally:
+        engine.dispose()
+
+
+def _run(program: str, url: URL, *words: str) -> None:
+    """Run one of PostgreSQL's own programs; the password goes by its environment."""
+    found = shutil.which(program) or _newest(program)
+    if found is None:
+        raise Unavailable(f"{program} is not installed: apt-get install postgresql-client")
+    where = {
+        "PGHOST": url.host, "PGPORT": str(url.port or ""), "PGUSER": url.username,
+        "PGPASSWORD": url.password, "PGDATABASE": url.database,
+    } | {_LIBPQ[key]: value for key, value in url.query.items() if key in _LIBPQ}  # fmt: skip
+    environ = os.environ | {key: str(value) for key, value in where.items() if value}
+    done = subprocess.run(  # noqa: S603 - PostgreSQL's own program, our own words
+        [found, *words], env=environ, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        raise Unavailable(f"{program} failed: {last}")
+
+
+def _newest(program: str) -> str | None:
+    """Look where Debian keeps what it does not put on the path."""
+    found = sorted(
+        Path("/usr/lib/postgresql").glob(f"*/bin/{program}"), key=lambda one: int(one.parts[-3])
+    )
+    return str(found[-1]) if found else None
+
+
+_LIBPQ = {
+    "host": "PGHOST",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+}
