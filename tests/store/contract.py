@@ -22,6 +22,7 @@ from eme_connector.domain.policy import Scope, Setting
 from eme_connector.domain.rights import Right
 from tests.build import AT, CERT, CI, OTHER_CI, detection
 from tests.store.directory import DirectoryContract
+from tests.store.handshakes import HandshakeContract
 from tests.store.lists import ListContract
 from tests.store.misp import MispContract
 from tests.store.relay import RelayContract
@@ -29,7 +30,14 @@ from tests.store.schedule import ScheduleContract
 from tests.store.some import HOUR, LANE, due, owe, put, some, update
 
 
-class StoreContract(ListContract, DirectoryContract, ScheduleContract, RelayContract, MispContract):
+class StoreContract(
+    ListContract,
+    DirectoryContract,
+    HandshakeContract,
+    ScheduleContract,
+    RelayContract,
+    MispContract,
+):
     """Subclass it and give a `store` fixture."""
 
     # transact
