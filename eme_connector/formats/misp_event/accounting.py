@@ -12,6 +12,7 @@ from typing import Any, Literal
 from eme_connector.formats.fields import parse_time
 from eme_connector.formats.markings import tlp_of
 from eme_connector.formats.misp_event.bundle import Carrier, Mapped, playbook_blocks
+from eme_connector.formats.misp_event.detection import CRITICALITY
 from eme_connector.formats.misp_event.event import REST
 from eme_connector.formats.misp_event.forms import leaves
 from eme_connector.formats.misp_event.objects import Json
@@ -79,6 +80,7 @@ class _Book:
 
     def __init__(self, document: Json, mapped: Mapped) -> None:
         self._mapped = mapped
+        self._label = mapped.label
         self._objects = document["objects"]
         self._places = find_places(mapped.event)
         self._layouts = {
@@ -107,7 +109,7 @@ class _Book:
 
     def _head(self, pointer: str, parts: list[str], value: Any) -> Entry:
         if parts == ["id"]:
-            for to, found in self._places.at("0:detection/0", "bundle-id"):
+            for to, found in self._places.at(f"{self._label}0:detection/0", "bundle-id"):
                 if _same(value, found):
                     return Entry(pointer, "mapped", to=to)
         return self._kept(pointer, "about the bundle itself")
@@ -171,7 +173,8 @@ class _Book:
         elif member == "criticality":
             for relation in ("description", "text"):
                 for to, text in self._places.at(path, relation):
-                    yield to, text.removeprefix("Criticality ").removesuffix(" of 5")
+                    if said := CRITICALITY.search(text):
+                        yield to, said[1]
 
     def _playbook(self, prefix: str, way: list[str]) -> Iterable[Found]:
         listed = way[:1] and way[0].isdigit()
@@ -191,7 +194,7 @@ class _Book:
         return self._kept(pointer, why or _no_field(value))
 
     def _kept(self, pointer: str, reason: str) -> Entry:
-        to, _ = self._places.files.get(REST, ("", None))
+        to, _ = self._places.files.get(self._label + REST, ("", None))
         if not to:
             return Entry(pointer, "unaccounted")
         return Entry(pointer, "kept", to=to, reason=reason)

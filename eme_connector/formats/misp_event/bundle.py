@@ -6,8 +6,9 @@ own in MISP is kept in a file of distribution 0, so that `as_received` gives the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -18,22 +19,27 @@ from eme_connector.formats import iris_bundle
 from eme_connector.formats.disclosure import detection_without_assets
 from eme_connector.formats.misp_event import detection as detections
 from eme_connector.formats.misp_event import tags
-from eme_connector.formats.misp_event.event import Rests, exact, info, render_objects
+from eme_connector.formats.misp_event.event import REST, Rests, exact, info, render_objects
 from eme_connector.formats.misp_event.forms import differences, mend
 from eme_connector.formats.misp_event.objects import Draft, FoundObject, Json, overlay, read
 from eme_connector.formats.misp_event.others import Convert, Foreign, kept_home
 
 CARRIERS, OTHERS = "carriers", "others"
+_LABEL = re.compile(rf"([0-9a-f]{{6}}\.)?(?:\d+:detection/0|{REST})")
 _NESTED = ("criticalities", "playbook_actions")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a bundle is read: whose criticality scale, how many steps, and what may be shared."""
+    """How a bundle is read: whose criticality scale, how many steps, and what may be shared.
+
+    With `several`, objects are labelled by the bundle, so that an event can hold more than one.
+    """
 
     criticality_order: CriticalityOrder = "descending"
     max_steps: int = 256
     share_assets: bool = False
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class Mapped:
     carriers: dict[int, list[Carrier]]
     refused: dict[int, list[Fault]]
     foreign: Foreign
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,8 @@ def render(document: Any, namespace: UUID, options: Options, convert: Convert) -
         InvalidBundle: it is no bundle at all.
     """
     objects = _objects(document)
-    carriers, refused = _carriers(document, options)
+    label = f"{namespace.hex[:6]}." if options.several else ""
+    carriers, refused = _carriers(document, options, label)
     others = [(at, one) for at, one in enumerate(objects) if at not in carriers]
     foreign_ones = [(at, one) for at, one in others if at not in refused and isinstance(one, dict)]
     foreign = convert(foreign_ones) if foreign_ones else Foreign()
@@ -80,21 +88,39 @@ def render(document: Any, namespace: UUID, options: Options, convert: Convert) -
         "info": info(_title(full, document)),
         "Tag": [{"name": name} for name in _tags(full, foreign)],
         "Attribute": foreign.attributes,
-        "Object": [*render_objects(told, drafts, namespace, rests), *foreign.objects],
+        "Object": [*render_objects(told, drafts, namespace, rests, label), *foreign.objects],
     }
-    return Mapped(event, carriers, refused, foreign)
+    return Mapped(event, carriers, refused, foreign, label)
 
 
 def as_received(event: Json) -> Json:
-    """Return the bundle that *event* was rendered from.
+    """Return the bundle that *event* was rendered from, the first where it holds several.
 
     Raises:
         InvalidMessage: the event holds no bundle that we mapped.
     """
-    found, rest = exact(overlay(read(event)))
+    if received := every_received(event):
+        return received[0]
+    raise InvalidMessage([Fault("/Object", "holds no bundle that was mapped here")])
+
+
+def every_received(event: Json) -> list[Json]:
+    """Return every bundle that was imported into *event*, in no particular order."""
+    found = overlay(read(event))
+    rebuilt = (_rebuilt(*exact(found, label)) for label in labels(found))
+    return [document for document in rebuilt if document is not None]
+
+
+def labels(found: Mapping[str, FoundObject]) -> list[str]:
+    """Return the labels of the imports that *found* came by; that of a single one is empty."""
+    parts = (_LABEL.fullmatch(path) for path in found)
+    return list(dict.fromkeys(part[1] or "" for part in parts if part))
+
+
+def _rebuilt(found: Mapping[str, FoundObject], rest: Json) -> Json | None:
     kept = rest.get(CARRIERS)
     if not isinstance(kept, list):
-        raise InvalidMessage([Fault("/Object", "holds no bundle that was mapped here")])
+        return None
     objects: dict[int, Json] = {int(at): one for at, one in rest.get(OTHERS, {}).items()}
     for one in kept:
         rebuilt = detections.carrier(found, one, one["prefix"])
@@ -105,10 +131,10 @@ def as_received(event: Json) -> Json:
     return document | {"objects": [objects[at] for at in sorted(objects)]}
 
 
-def prefixes(found: Mapping[str, FoundObject]) -> list[str]:
-    """Return the prefixes below which detections of bundles stand."""
+def prefixes(found: Mapping[str, FoundObject], label: str = "") -> list[str]:
+    """Return the prefixes below which detections of the bundle called *label* stand."""
     ends = (path.removesuffix("detection/0") for path in found if path.endswith("detection/0"))
-    return [prefix for prefix in ends if prefix]
+    return [one for one in ends if re.fullmatch(r"\d+:", one.removeprefix(label))]
 
 
 def _objects(document: Any) -> list[Any]:
@@ -121,7 +147,7 @@ def _objects(document: Any) -> list[Any]:
 
 
 def _carriers(
-    document: Json, options: Options
+    document: Json, options: Options, label: str
 ) -> tuple[dict[int, list[Carrier]], dict[int, list[Fault]]]:
     places = {
         at: found
@@ -145,7 +171,7 @@ def _carriers(
             for at, faults in _by_object(exc.faults, left).items():
                 refused[at] = faults
                 del left[at]
-    return _grouped(left, parsed), refused
+    return _grouped(left, parsed, label), refused
 
 
 def _by_object(faults: Iterable[Fault], left: Mapping[int, Any]) -> dict[int, list[Fault]]:
@@ -160,7 +186,7 @@ def _by_object(faults: Iterable[Fault], left: Mapping[int, Any]) -> dict[int, li
 
 
 def _grouped(
-    places: Mapping[int, list[str]], parsed: tuple[Detection, ...]
+    places: Mapping[int, list[str]], parsed: tuple[Detection, ...], label: str
 ) -> dict[int, list[Carrier]]:
     groups: dict[int, list[Carrier]] = {}
     number = 0
@@ -169,7 +195,7 @@ def _grouped(
             base = f"/objects/{at}{blocks}/detection"
             own = tuple(one for one in parsed if one.pointer == base or _below(one.pointer, base))
             if own:
-                carrier = Carrier(at, blocks, f"{number}:", own)
+                carrier = Carrier(at, blocks, f"{label}{number}:", own)
                 groups.setdefault(at, []).append(carrier)
                 number += 1
     return groups
@@ -184,9 +210,12 @@ def _drafts(one: Carrier, document: Json, *, hide: bool) -> list[Draft]:
     source = document["objects"][one.index]
     blocks, _ = playbook_blocks(source, one.blocks)
     names = _organisations(source, one.blocks)
+    # an importing MISP takes an object for one that has all its values: none may be without its own
+    label = one.prefix[: one.prefix.find(".") + 1]
     found, count = [], 0
     for number, detection in enumerate(one.detections):
         shown = detection_without_assets(detection) if hide else detection
+        shown = replace(shown, pointer=label + detection.pointer)
         told = detections.Told(shown, names[number], () if hide else blocks, number)
         found += detections.drafts(told, one.prefix)
         found += detections.vulnerabilities(shown, one.prefix, count)

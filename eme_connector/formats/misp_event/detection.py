@@ -15,14 +15,20 @@ from eme_connector.domain.playbook import ACTIONS, Playbook
 from eme_connector.domain.threat import Asset, Detection, Tlp
 from eme_connector.formats import stix_bundle, strict_json
 from eme_connector.formats.markings import marking_id
-from eme_connector.formats.misp_event.objects import Draft, FoundObject, Json, iso
+from eme_connector.formats.misp_event.objects import (
+    Draft,
+    FoundObject,
+    Json,
+    file_name,
+    iso,
+)
 from eme_connector.formats.misp_event.tables import tables
 from eme_connector.formats.strict_json import canonical
 
 CVE = re.compile(r"\bCVE-(?:19|20)\d{2}-\d{4,7}\b", re.IGNORECASE)
 MAX_CVES = 20
 NO_ACTIONS = "none"
-_CRITICALITY = re.compile(r"Criticality ([1-5]) of 5")
+CRITICALITY = re.compile(r"criticality ([1-5]) of 5")
 _EXTENSION_TYPES = "/extension_types"
 _TIMES = frozenset({"first-seen", "last-seen"})
 
@@ -151,7 +157,8 @@ def _playbook(one: Playbook, told: Told, at: int, prefix: str) -> Draft:
         if at < len(told.blocks)
         else stix_bundle.playbook_block(one, told.detection)
     )
-    draft = Draft("security-playbook", f"{prefix}playbook/{at}")
+    path = f"{prefix}playbook/{at}"
+    draft = Draft("security-playbook", path)
     plain = stix_bundle.playbook_block(one, told.detection)
     for relation, member in tables().playbook.items():
         draft.add(relation, plain.get(member))
@@ -159,12 +166,12 @@ def _playbook(one: Playbook, told: Told, at: int, prefix: str) -> Draft:
         if action:
             draft.add("labels", f"{ACTIONS[action].group}/{action}")
     content = json.dumps(block, ensure_ascii=False, separators=(",", ":")).encode()
-    draft.files.append(("playbook-file", f"playbook-{at + 1}.json", content))
+    draft.files.append(("playbook-file", file_name(path), content))
     return draft
 
 
 def _asset(one: Asset, path: str) -> Draft:
-    text = f"Criticality {one.criticality} of 5" if one.criticality else ""
+    text = f"{path}: criticality {one.criticality} of 5" if one.criticality else path
     if not one.device:
         draft = Draft("ip-port", path, [("ip", one.address)])
         draft.add("text", text)
@@ -235,7 +242,7 @@ def _asset_block(one: FoundObject) -> Json:
     block = {"asset_ip": one.first("ip-address") or one.first("ip")}
     if name := one.first("name"):
         block["asset_device"] = name
-    if said := _CRITICALITY.fullmatch(one.first("description") or one.first("text")):
+    if said := CRITICALITY.search(one.first("description") or one.first("text")):
         block["criticality"] = said[1]
     return {key: value for key, value in block.items() if value}
 

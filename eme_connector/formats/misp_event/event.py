@@ -27,6 +27,7 @@ from eme_connector.formats.misp_event.objects import (
     FoundObject,
     Json,
     escape,
+    file_name,
     overlay,
     read,
     split_home,
@@ -164,9 +165,12 @@ def parse_detections(
     return parsed.detections
 
 
-def exact(found: Mapping[str, FoundObject]) -> tuple[dict[str, FoundObject], Json]:
-    """Return (the objects with the values that MISP could not hold, the rest beside them)."""
-    kept = found.get(REST)
+def exact(found: Mapping[str, FoundObject], label: str = "") -> tuple[dict[str, FoundObject], Json]:
+    """Return (the objects with the values that MISP could not hold, the rest beside them).
+
+    *label* names the import that they belong to; a threat's own have none.
+    """
+    kept = found.get(label + REST)
     try:
         content = kept.files.get("rest", b"{}") if kept else b"{}"
         rest = strict_json.loads(content, max_bytes=MAX_FILE, max_depth=MAX_DEPTH)
@@ -182,7 +186,7 @@ def exact(found: Mapping[str, FoundObject]) -> tuple[dict[str, FoundObject], Jso
 
 
 def render_objects(
-    told: list[Draft], full: list[Draft], namespace: UUID, rests: Rests
+    told: list[Draft], full: list[Draft], namespace: UUID, rests: Rests, label: str = ""
 ) -> list[Json]:
     """Return objects for what is *told* to all, and for what only *full* says, which stays at home.
 
@@ -204,9 +208,9 @@ def render_objects(
         kept.update(inexact)
     rest, own = _with_values(rests.shared, shared), _with_values(rests.home, at_home)
     if rest:
-        objects.append(render_object(_rest_draft(rest, home=False), namespace)[0])
+        objects.append(render_object(_rest_draft(rest, label, home=False), namespace)[0])
     if own != rest:
-        objects.append(render_object(_rest_draft(own, home=True), namespace)[0])
+        objects.append(render_object(_rest_draft(own, label, home=True), namespace)[0])
     return objects
 
 
@@ -215,11 +219,11 @@ def _with_values(rest: Json, inexact: Mapping[str, Json]) -> Json:
     return rest | ({"values": values} if values else {})
 
 
-def _rest_draft(rest: Json, *, home: bool) -> Draft:
+def _rest_draft(rest: Json, label: str, *, home: bool) -> Draft:
     content = strict_json.canonical(rest).encode()
-    return Draft(
-        "iris-detection", REST, [("name", REST_NAME)], [("rest", "rest.json", content)], home
-    )
+    path = label + REST
+    name = f"{'home-' if home else ''}{file_name(path)}"
+    return Draft("iris-detection", path, [("name", REST_NAME)], [("rest", name, content)], home)
 
 
 def _drafts(threat: Threat, how: Rendering) -> list[Draft]:

@@ -15,9 +15,9 @@ from eme_connector.errors import EmeError
 from eme_connector.formats import stix_bundle, stix_playbook
 from eme_connector.formats.cacao import Frame
 from eme_connector.formats.misp_event import tags, to_stix
-from eme_connector.formats.misp_event.bundle import CARRIERS, prefixes
+from eme_connector.formats.misp_event.bundle import CARRIERS, labels, prefixes
 from eme_connector.formats.misp_event.decision import PATH
-from eme_connector.formats.misp_event.event import RAW, exact, parse, parse_detections
+from eme_connector.formats.misp_event.event import RAW, REST, exact, parse, parse_detections
 from eme_connector.formats.misp_event.objects import (
     OWN_ORGANISATION,
     FoundObject,
@@ -81,19 +81,21 @@ def _event(event: Json, base_url: str) -> tuple[list[Json], dict[str, str]]:
 
 def _threats(event: Json, refused: dict[str, str]) -> Iterator[tuple[Threat, str, bool, set[str]]]:
     """Yield (threat, organisation's name, whether it is decided upon, paths of its objects)."""
-    found, rest = exact(overlay(read(event)))
+    plain = overlay(read(event))
     try:
-        if "detection/0" in found and PATH in found:
-            name = found["detection/0"].first("organisation")
-            own = {path for path in found if ":" not in path}
+        if "detection/0" in plain and PATH in plain:
+            name = plain["detection/0"].first("organisation")
+            own = {path for path in plain if ":" not in path}
             yield parse(event), name, True, own
     except EmeError as exc:
         refused["/Object"] = f"is no threat of ours: {exc}"
-    for prefix in prefixes(found):
-        try:
-            yield from _of_bundle(event, found, rest, prefix)
-        except EmeError as exc:
-            refused["/Object"] = f"is no detection of ours: {exc}"
+    for label in labels(plain):
+        found, rest = exact(plain, label)
+        for prefix in prefixes(found, label):
+            try:
+                yield from _of_bundle(event, found, rest, prefix)
+            except EmeError as exc:
+                refused["/Object"] = f"is no detection of ours: {exc}"
 
 
 def _of_bundle(
@@ -101,7 +103,7 @@ def _of_bundle(
 ) -> Iterator[tuple[Threat, str, bool, set[str]]]:
     """Yield the detections below *prefix*: they were imported, nobody has decided on them here."""
     kept: Json = next((one for one in rest.get(CARRIERS, ()) if one.get("prefix") == prefix), {})
-    own = {path for path in found if path.startswith(prefix)} | {"rest"}
+    own = {path for path in found if path.startswith(prefix) or path.endswith(REST)}
     for number, one in enumerate(parse_detections(found, kept, prefix)):
         name = found[f"{prefix}detection/{number}"].first("organisation")
         yield _threat(event, one, name, f"{prefix}{number}"), name, False, own

@@ -27,7 +27,10 @@ MAX_TEXT = 60_000
 _HOME = " (stays at home)"
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]|\\\\u(?=\\{)")
 _ESCAPED = re.compile(r"\\u\{([0-9A-F]{2,6})\}")
-_OWN_PATH = re.compile(r"(\d{1,5}:)?(detection|playbook|asset|vulnerability)/\d{1,5}|decision|rest")
+_OWN_PATH = re.compile(
+    r"([0-9a-f]{6}\.)?(\d{1,5}:)?(detection|playbook|asset|vulnerability)/\d{1,5}"
+    r"|([0-9a-f]{6}\.)?rest|decision"
+)
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -109,8 +112,16 @@ def _home_part(full: Draft, told: Draft | None) -> Draft | None:
         if _of(full, relation) != _of(told, relation)
     }
     values = [one for one in full.values if one[0] in changed]
-    kept = [one for one in full.files if one not in told.files]
-    return Draft(full.name, full.path, values, kept, home=True) if values or kept else None
+    kept = [
+        (relation, f"home-{name}", data)
+        for relation, name, data in full.files
+        if (relation, name, data) not in told.files
+    ]
+    if not values and not kept:
+        return None
+    # an import module's objects are taken for one where all values of one are in the other
+    own = [one for one in full.values if one[0] == "pointer" and one not in values]
+    return Draft(full.name, full.path, values + own, kept, home=True)
 
 
 def _of(draft: Draft, relation: str) -> list[str]:
@@ -207,6 +218,11 @@ def _read_one(one: Json, name: str, comment: str) -> FoundObject:
             data[relation] = _bytes(content)
     path, home = split_comment(comment)
     return FoundObject(name, path, home, values, data, str(one.get("uuid", "")))
+
+
+def file_name(path: str) -> str:
+    """Return a name for the file of the object at *path*, its own within an event."""
+    return re.sub(r"[^0-9a-z]+", "-", path) + ".json"
 
 
 def split_comment(comment: str) -> tuple[str, bool]:

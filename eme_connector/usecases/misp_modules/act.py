@@ -36,7 +36,8 @@ def _create(request: Json, sidecar: Sidecar) -> Json:
     if misp_request.threat_id(event):
         # it came from a sidecar: sending it back would make another of the same
         return DONE
-    sidecar.create(_imported(event) or misp_request.as_event(event, _params(request)))
+    for document in _imported(event) or [misp_request.as_event(event, _params(request))]:
+        sidecar.create(document)
     return DONE
 
 
@@ -59,12 +60,12 @@ def _gate(request: Json, sidecar: Sidecar) -> Json:
     raise Conflict("publishing waits for a person in the sidecar; publish again afterwards")
 
 
-def _imported(event: Json) -> Json | None:
-    """Return the bundle that was imported into the event, None where there was none."""
+def _imported(event: Json) -> list[Json]:
+    """Return the bundles that were imported into the event."""
     try:
-        return bundle.as_received(event)
+        return bundle.every_received(event)
     except (EmeError, LookupError, TypeError, ValueError):
-        return None
+        return []
 
 
 def _open(open_sidecar: OpenSidecar, environ: Mapping[str, str]) -> Sidecar:

@@ -42,7 +42,7 @@ def import_file(request: Json) -> Json:
     mapped = bundle.render(
         document,
         namespace,
-        Options(order, MAX_STEPS, share),
+        Options(order, MAX_STEPS, share, several=True),
         foreign.converter(namespace, MAX_FOREIGN),
     )
     book = accounting.account(document, mapped)
@@ -54,7 +54,7 @@ def import_file(request: Json) -> Json:
             "Tag": event["Tag"],
             "EventReport": [_report(book, namespace)],
         },
-        "comment": _summary(book),
+        "comment": "EME import",
     }
 
 

@@ -14,6 +14,10 @@ from eme_connector.usecases.misp_modules.answer import Json, Work, in_time, sett
 
 LEAST, MOST = 3, 300
 MAX_VALUES = 10
+_HEAD = frozenset(
+    {"module", "attribute", "object", "config", "event_id", "attribute_uuid", "persistent",
+     "timeout"}
+)  # fmt: skip
 
 
 def look_up(open_sidecar: OpenSidecar) -> Work:
@@ -44,6 +48,8 @@ def _look_up(request: Json, open_sidecar: OpenSidecar) -> Json:
 def _values(request: Json) -> Iterator[str]:
     attribute, one = request.get("attribute"), request.get("object")
     several = [attribute] if isinstance(attribute, dict) else []
+    # the older form: the type is the key
+    several += [{"value": value} for key, value in request.items() if key not in _HEAD]
     if isinstance(one, dict) and isinstance(one.get("Attribute"), list):
         several += one["Attribute"]
     for each in several:
@@ -56,6 +62,7 @@ def _values(request: Json) -> Iterator[str]:
 
 def _link(threat: Json) -> Json:
     return {
+        "uuid": str(uuid4()),
         "type": "link",
         "category": "External analysis",
         "value": str(threat["url"]),
@@ -90,15 +97,8 @@ def _object(threat: Json) -> Json:
     for line in _steps(threat.get("playbooks", ())):
         draft.add("step", line)
     draft.add("criticality", risk["factors"]["criticality"])
-    return _nameless(render_object(draft, uuid4())[0])
-
-
-def _nameless(one: Json) -> Json:
-    """Return it without uuids: MISP gives it some each time that somebody keeps it."""
-    kept = {key: value for key, value in one.items() if key != "uuid"}
-    if "Attribute" in one:
-        kept["Attribute"] = [_nameless(each) for each in one["Attribute"]]
-    return kept
+    # an id of its own each time: MISP drops what has the id of something in another event
+    return render_object(draft, uuid4())[0]
 
 
 def _steps(playbooks: Any) -> Iterator[str]:

@@ -20,6 +20,28 @@ def answer(event: Json) -> Json:
     return kept
 
 
+def imported(*contents: Json) -> Json:
+    """Return the event after a module's answers were saved into it one by one.
+
+    MISP takes an object for one that is there when each of its values stands in that one.
+    """
+    event: Json = {"Attribute": [], "Object": []}
+    for content in map(answer, contents):
+        event["Attribute"] += content["Attribute"]
+        for found in content["Object"]:
+            values = {_key(one) for one in found["Attribute"]}
+            known = [[_key(one) for one in there["Attribute"]] for there in event["Object"]]
+            if not any(
+                sum(one in values for one in there) >= len(found["Attribute"]) for there in known
+            ):
+                event["Object"].append(found)
+    return event
+
+
+def _key(one: Json) -> tuple[str, str, str]:
+    return one["object_relation"], one["value"].lower(), one["type"]
+
+
 def texts(value: Any) -> Iterator[str]:
     """Yield every text in *value*."""
     if isinstance(value, str):

@@ -15,6 +15,7 @@ from eme_connector.formats.misp_event.forms import leaves
 from eme_connector.formats.misp_event.objects import unescape
 
 Json = dict[str, Any]
+_CRITICALITY = re.compile(r"^.*criticality (\d) of 5$")
 
 
 def check(document: Json, event: Json, book: Accounting) -> None:
@@ -51,11 +52,11 @@ def says(there: Any, sent: Any) -> bool:
     if isinstance(sent, bool):
         return text.endswith((" disabled", " enabled")[sent])
     if isinstance(sent, int | float):
-        return _number(re.sub(r"^Criticality (\d) of 5$", r"\1", text)) == float(sent)
+        return _number(_CRITICALITY.sub(r"\1", text)) == float(sent)
     if not isinstance(sent, str):
         return False
     plain = sent.strip().lower()
-    forms = {text.lower(), text.rpartition(" ")[2], re.sub(r"^Criticality (\d) of 5$", r"\1", text)}
+    forms = {text.lower(), text.rpartition(" ")[2], _CRITICALITY.sub(r"\1", text)}
     return (
         plain in forms
         or (text, True) == tlp_of([sent])

@@ -57,6 +57,24 @@ def test_no_character_of_four_bytes_is_sent(document):
     assert [text for text in misp.texts(event) if any(ord(c) > 0xFFFF for c in text)] == []
 
 
+@given(iris_bundles())
+def test_a_bundle_comes_back_from_an_event_that_it_was_imported_into(document):
+    content = render(document, several=True).event
+
+    assert bundle.every_received(misp.imported(content)) == [document]
+
+
+@given(iris_bundles(), iris_bundles())
+def test_two_bundles_come_back_from_one_event(one, other):
+    contents = [
+        bundle.render(document, UUID(int=number << 104), Options(several=True), nothing).event
+        for number, document in enumerate((one, other))
+    ]
+
+    found = map(canonical, bundle.every_received(misp.imported(*contents)))
+    assert sorted(found) == sorted(map(canonical, (one, other)))
+
+
 def test_what_is_mapped_is_not_told_twice():
     """The attributes are the truth: change one, and the bundle changes."""
     document = bundles.bundle()

@@ -118,6 +118,22 @@ def test_an_imported_bundle_is_exported_with_its_detections_and_no_decision():
     assert len(by_type(found, "course-of-action")) == 2
 
 
+@pytest.mark.parametrize("at_home", [True, False])
+def test_two_imports_are_exported_both(at_home):
+    contents = [
+        bundle.render(bundles.bundle(bundles.carrier(iris_id=at)), UUID(int=at << 104),
+                      Options(several=True), lambda _: Foreign()).event
+        for at in (1, 2)
+    ]  # fmt: skip
+    objects = [found for content in contents for found in content["Object"]]
+
+    found = render(event(Object=objects), at_home=at_home)
+
+    assert found.refused == {}
+    assert sorted(one["detection"]["iris_id"] for one in iris(found)) == ["1", "2"]
+    assert {one["type"] for one in found.bundle["objects"]}.isdisjoint({"x-misp-object", "note"})
+
+
 def test_other_attributes_of_an_event_of_ours_travel_too():
     content = misp_event.render(threat(), HOW)
     content["Attribute"].append(attribute())
