@@ -92,9 +92,10 @@ class Eme:
 
     def jobs(self) -> tuple[Job, ...]:
         """Return the work that repeats, as the configuration asks for it."""
-        from eme_connector.usecases import cerebrate, misp_poll, relay_fleet
+        from eme_connector.usecases import cerebrate, enrich, misp_poll, relay_fleet
 
-        return (*cerebrate.jobs(self), *relay_fleet.jobs(self), *misp_poll.jobs(self))
+        makers = (cerebrate.jobs, relay_fleet.jobs, misp_poll.jobs, enrich.jobs)
+        return tuple(job for make in makers for job in make(self))
 
     def fleet(self) -> Fleet:
         """Return the source and the targets of the relay.

@@ -270,6 +270,11 @@ class Misp(Section):
         "sidecars",
         description="Which events of others become threats: those of sidecars, or all.",
     )
+    enrich_s: float = Field(
+        30.0,
+        ge=0,
+        description="How often to ask what it knows of the values of new threats; 0 = never.",
+    )
     width: int = Field(2, ge=1, le=16, description="Events sent at once.")
     timeout_s: float = Field(60.0, gt=0, le=600, description="Limit of one request.")
     verify_tls: Literal["yes", "unsafe-no-verification"] = Field(

@@ -13,6 +13,7 @@ from eme_connector.domain.arrival import Arrival
 from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import Delivery
 from eme_connector.domain.listing import Aggregate, Bucket
+from eme_connector.domain.misp import Enrichment, Known
 from eme_connector.domain.playbook import ACTIONS, Playbook, Step
 from eme_connector.domain.policy import Setting
 from eme_connector.domain.sharing import Organisation
@@ -165,6 +166,18 @@ def arrival(found: Arrival) -> Document:
     }
 
 
+def enrichment(found: Enrichment | None) -> Document | None:
+    """Return what our MISP knew of a threat's values."""
+    if found is None:
+        return None
+    return {
+        "at": time_text(found.at),
+        "asked": found.asked,
+        "values": [_known(one) for one in found.known],
+        "cut": found.cut,
+    }
+
+
 def record(found: AuditRecord) -> Document:
     """Return an entry of the timeline."""
     return {
@@ -184,6 +197,23 @@ def aggregate(found: Aggregate) -> Document:
         "weeks": [_bucket(one) for one in found.weeks],
         "keywords": [{"keyword": word, "count": count} for word, count in found.keywords],
         "keyword_lag_s": round(found.keyword_lag_s, 3),
+    }
+
+
+def _known(found: Known) -> Document:
+    return {
+        "value": found.value,
+        "events": [
+            {
+                "uuid": one.uuid,
+                "info": one.info,
+                "organisation": one.organisation,
+                "url": one.url,
+                "sightings": dict(one.sightings),
+            }
+            for one in found.events
+        ],
+        "warnings": list(found.warnings),
     }
 
 

@@ -16,7 +16,7 @@ from eme_connector.domain.threat import Kind, Status, Threat
 from eme_connector.errors import Fault, InvalidInput
 from eme_connector.formats import threat_json
 from eme_connector.formats.fields import parse_time
-from eme_connector.usecases import browse
+from eme_connector.usecases import browse, enrich
 from eme_connector.web.app_state import eme
 from eme_connector.web.auth import current_caller
 from eme_connector.web.forms import DecisionForm, ThreatQuery
@@ -44,6 +44,7 @@ def one(threat_id: str) -> Response:
         "timeline": [threat_json.record(record) for record in timeline],
         "deliveries": [threat_json.delivery(delivery) for delivery in deliveries],
         "arrivals": [threat_json.arrival(seen) for seen in arrival.arrivals(deliveries)],
+        "known": threat_json.enrichment(enrich.known_of(found, caller=caller, system=running)),
     }
     return with_etag(jsonify(document), found.digest)
 

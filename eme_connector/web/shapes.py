@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from eme_connector.web.misp_shapes import ArrivalShape, EnrichmentShape
 from eme_connector.web.routes import Shape
 
 StatusWord = Literal["pending", "approved", "declined", "resolved"]
@@ -27,12 +28,6 @@ class AcceptedList(Shape):
     """What became of each detection of a document."""
 
     threats: list[Accepted]
-
-
-class HintShape(Shape):
-    """A hint was heard."""
-
-    asked: bool
 
 
 class Factors(Shape):
@@ -149,17 +144,6 @@ class DeliveryShape(Shape):
     remedy: str
 
 
-class ArrivalShape(Shape):
-    """What a member has of the event: arrived, not-pushed, hidden or unknown; why; what to do."""
-
-    organisation: str
-    status: str
-    reason: str
-    detail: str
-    says: str
-    remedy: str
-
-
 class RecordShape(Shape):
     """Something that happened."""
 
@@ -171,11 +155,12 @@ class RecordShape(Shape):
 
 
 class ThreatDetail(ThreatShape):
-    """A threat with its timeline and deliveries, and which member has its event in MISP."""
+    """A threat with its timeline and deliveries, who has its event in MISP, what MISP knows."""
 
     timeline: list[RecordShape]
     deliveries: list[DeliveryShape]
     arrivals: list[ArrivalShape]
+    known: EnrichmentShape | None
 
 
 class ThreatPage(Shape):

@@ -13,10 +13,11 @@ from eme_connector.bootstrap import build
 from eme_connector.config import parse
 from eme_connector.domain.arrival import check_lane
 from eme_connector.domain.delivery import State
+from eme_connector.domain.misp import Enrichment, Known, Related
 from eme_connector.domain.misp_reasons import REASONS
 from eme_connector.formats.misp_event.event import event_uuid
 from eme_connector.ports import Owed
-from tests.build import CERT, CI, OTHER_CI
+from tests.build import AT, CERT, CI, OTHER_CI
 from tests.pages.conftest import _tree
 from tests.pages.test_looks import SCREENS, serious
 
@@ -142,3 +143,30 @@ def test_it_fits_a_phone_and_can_be_used_by_all(site, look):
         page.emulate_media(color_scheme=scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert serious(page, rule) == [], (width, scheme)
+
+
+KNOWN = Enrichment(
+    "", 1, AT, 3,
+    (
+        Known(
+            "198.51.100.7",
+            (Related("e", "<b>Scanning</b>", "CERT-9", f"{URL}/events/view/e", {"0": 2}),),
+            ("Public DNS",),
+        ),
+    ),
+)  # fmt: skip
+
+
+def test_what_our_misp_knows_of_its_values_stands_on_the_card(site):
+    threat = site.add(viewers=(CI, CERT))
+    found = replace(KNOWN, threat_id=threat.id)
+    site.eme.store.transact(lambda tx: tx.save_enrichment(found))
+
+    page = site.read("anna", f"/threats/{threat.id}")
+
+    assert f'href="{URL}/events/view/e"' in page
+    assert "&lt;b&gt;Scanning&lt;/b&gt;" in page
+    shown = card(site, threat)
+    assert "Known to our MISP 198.51.100.7 on the warning list Public DNS" in shown
+    assert "CERT-9 · seen 2 times" in shown
+    assert "Known to our MISP" not in card(site, threat, "carl")

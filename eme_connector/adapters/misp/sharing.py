@@ -52,8 +52,10 @@ class OurMisp:
         return tuple(one for one in found if one[1] and one[1] >= since)
 
     def know(self, values: Collection[str], *, without: str) -> tuple[tuple[Known, ...], bool]:
-        # a percent sign is a wildcard there
-        asked = [one for one in dict.fromkeys(values) if "%" not in one]
+        # there a percent sign is a wildcard, and an exclamation mark is "not"
+        asked = [one for one in dict.fromkeys(values) if "%" not in one and one[:1] != "!"]
+        if not asked:
+            return (), False
         rows = self._client.search_attributes(
             value=asked, includeSightings=True, includeEventUuid=True, limit=MOST_ATTRIBUTES
         )

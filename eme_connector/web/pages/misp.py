@@ -11,9 +11,11 @@ from flask_babel import gettext as _
 
 from eme_connector.domain.arrival import Arrival, Status, arrivals, event_url
 from eme_connector.domain.delivery import MISP_LANE, OPEN, Delivery, State
+from eme_connector.domain.misp import Enrichment
 from eme_connector.domain.misp_reasons import REASONS
 from eme_connector.domain.threat import Threat
-from eme_connector.formats.misp_event.event import event_uuid
+from eme_connector.formats.misp_event.observables import event_of
+from eme_connector.usecases import enrich
 from eme_connector.web.pages.reader import Reader, name_of
 from eme_connector.web.pages.words import Tone
 
@@ -47,11 +49,18 @@ def misp_view(threat: Threat, sent: Iterable[Delivery], who: Reader) -> MispView
     if section is None:
         return MispView(_("not connected"))
     if not who.owns(threat):
-        url = f"{section.url}/events/view/{event_uuid(threat.id)}"
+        url = f"{section.url}/events/view/{event_of(threat)}"
         return MispView(_("its event, once it has come to our MISP"), url)
     found = list(sent)
     lines = tuple(_member(one, who) for one in arrivals(found))
     return MispView(_stands(found), event_url(found), lines)
+
+
+def known_view(threat: Threat, who: Reader) -> Enrichment | None:
+    """Return what our MISP knew of the threat's values, None where it was not asked."""
+    if who.eme.config.misp is None:
+        return None
+    return enrich.known_of(threat, caller=who.caller, system=who.eme)
 
 
 def warnings(one: Delivery, who: Reader) -> tuple[Line, ...]:

@@ -16,7 +16,7 @@ from eme_connector.usecases import browse
 from eme_connector.web.pages import text, words
 from eme_connector.web.pages.audience import audience_view
 from eme_connector.web.pages.frame import blueprint
-from eme_connector.web.pages.misp import misp_view
+from eme_connector.web.pages.misp import known_view, misp_view
 from eme_connector.web.pages.parcels import evidence, parcels
 from eme_connector.web.pages.plan import plan_of
 from eme_connector.web.pages.reader import Reader, reader
@@ -98,6 +98,7 @@ def card(
         may_answer=_may_answer(found, who),
         deliveries=parcels(sent, who),
         misp=misp_view(found, sent, who),
+        known=known_view(found, who),
         data=_data(found, who),
         problems=problems,
         given=given,
