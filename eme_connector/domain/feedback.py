@@ -20,11 +20,15 @@ class Word(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """One thing said; *id* is a uuid of our own, by which a repeat is known."""
+    """One thing said; *id* is a uuid of our own, by which a repeat is known.
+
+    *event* is the uuid of the event in our MISP that it is about.
+    """
 
     id: str
     word: Word
-    text: str = ""
+    text: str
+    event: str
 
     @property
     def source(self) -> str:

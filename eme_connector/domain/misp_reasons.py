@@ -197,6 +197,23 @@ REASONS: dict[str, Reason] = {
         "Let them add a server entry for our MISP; then give the group a newer date and send "
         "again.",
     ),
+    # our answers
+    "not-in-our-misp": Reason(
+        "the event that the answer is about is not in our MISP, or hidden from our key",
+        "See whether it has come and who may see it; the answer is given when it is there.",
+    ),
+    "nothing-to-sight": Reason(
+        "the event has no attribute that a sighting could be put on",
+        "Answer by a comment.",
+    ),
+    "not-sighted": Reason(
+        "MISP took the sighting without storing it",
+        "Give the key's user a role that may add sightings; it is tried again.",
+    ),
+    "answer-stays-here": Reason(
+        "the event is kept to our organisation here, so an answer to it would not get out",
+        "Mend the sharing group in our MISP and let them send the event again.",
+    ),
 }
 
 

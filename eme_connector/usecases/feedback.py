@@ -18,6 +18,7 @@ from eme_connector.domain.rights import Caller, Right
 from eme_connector.domain.threat import Threat
 from eme_connector.errors import Conflict, Fault, InvalidInput, NotFound
 from eme_connector.formats.misp_event import feedback as wire
+from eme_connector.formats.misp_event.observables import event_of
 from eme_connector.ports import Owed, Transaction
 from eme_connector.ports.misp import Headline, Json, MispSharing
 from eme_connector.usecases.system import System, micros, served
@@ -41,34 +42,25 @@ def give(threat_id: str, word: Word, text: str, *, caller: Caller, system: Syste
         raise InvalidInput([Fault("/text", "say something")])
     if len(said) > MAX_TEXT:
         raise InvalidInput([Fault("/text", f"at most {MAX_TEXT} characters")])
-    feedback = Feedback(str(uuid4()), word, said)
-    payload, at = wire.render(feedback), micros(system.clock())
+    threat = system.store.find_visible_threat(threat_id, caller.organisation)
+    if threat is None:
+        raise NotFound("there is no such threat")
+    if threat.origin is None:
+        raise Conflict("it is a threat of our own: nobody waits for our answer")
+    feedback = Feedback(str(uuid4()), word, said, event_of(threat))
+    detail: dict[str, object] = {"word": str(word), "text": said, "id": feedback.id}
+    whose, revision = caller.organisation, threat.revision
+    at = micros(system.clock())
+    record = AuditRecord("feedback", at, caller.name, whose, threat_id, revision, detail)
+    payload = wire.render(feedback)
+    owed = Owed(FEEDBACK_LANE, "misp-feedback", threat_id, whose, threat.sequence, payload)
 
-    def work(tx: Transaction) -> Threat:
-        threat = tx.find_threat(threat_id)
-        if threat is None or not tx.may_read(threat_id, caller.organisation):
-            raise NotFound("there is no such threat")
-        if threat.origin is None:
-            raise Conflict("it is a threat of our own: nobody waits for our answer")
-        detail: dict[str, object] = {"word": str(word), "text": said, "id": feedback.id}
-        tx.record(
-            AuditRecord(
-                "feedback", at, caller.name, caller.organisation, threat.id, threat.revision, detail
-            )
-        )
-        tx.owe(
-            Owed(
-                lane=FEEDBACK_LANE,
-                kind="misp-feedback",
-                threat_id=threat.id,
-                organisation=caller.organisation,
-                sequence=threat.sequence,
-                payload=payload,
-            )
-        )
-        return threat
+    def work(tx: Transaction) -> None:
+        tx.record(record)
+        tx.owe(owed)
 
-    return system.store.transact(work)
+    system.store.transact(work)
+    return threat
 
 
 def take_comment(

@@ -118,6 +118,22 @@ def test_a_comment_on_what_is_no_threat_is_left_alone(community):
     assert community.poll(community.ci)["other"] == 1
 
 
+def test_an_event_that_no_sidecar_made_can_be_answered_too(tmp_path):
+    both = Community(tmp_path, take_in="all")
+    event = foreign()
+    both.pair.a.post("/events/add", event)
+    both.later()
+    both.poll(both.cert)
+    threat_id = both.cert.store.mark("event", event["uuid"]).threat_id
+
+    both.answer(both.cert.threat(threat_id), "handled")
+
+    (sighting,) = both.b.state.sightings.values()
+    assert sighting.source.startswith("EME:handled:")
+    assert both.cert.only("misp-feedback").state is State.DELIVERED
+    both.close()
+
+
 def test_only_what_others_share_is_answered(community, shared):
     own = community.cert.add(dispatch=None, organisation=CERT)
     word = Word.HANDLED

@@ -74,5 +74,6 @@ def test_who_only_receives_it_is_not_told(site, threat_id):
     found = read(site, f"/cert/threats/{threat_id}", organisation=CERT).json
 
     assert (found["misp_url"], found["arrivals"], found["deliveries"]) == (None, [], [])
+    assert found["known"] is None
     (listed,) = read(site, "/cert/threats", organisation=CERT).json["threats"]
     assert listed["misp_url"] is None

@@ -10,7 +10,6 @@ from eme_connector.domain.delivery import FEEDBACK_LANE, Delivery, Found, LookUp
 from eme_connector.domain.feedback import Feedback, Word
 from eme_connector.errors import DeliveryError, InvalidInput
 from eme_connector.formats.misp_event import feedback as wire
-from eme_connector.formats.misp_event.event import event_uuid
 
 
 class FeedbackChannel:
@@ -30,8 +29,7 @@ class FeedbackChannel:
             DeliveryError: the event is not here (any more), or an answer would not get back.
         """
         feedback = wire.parse(delivery.payload)
-        uuid = event_uuid(delivery.threat_id)
-        base = self._client.find_event(uuid)
+        base = self._client.find_event(feedback.event)
         if base is None:
             raise DeliveryError("not-in-our-misp")
         if feedback.word is Word.COMMENT:
@@ -75,7 +73,7 @@ class FeedbackChannel:
         try:
             event = wire.extension(feedback, base)
         except InvalidInput as exc:
-            raise DeliveryError("no-way-back", permanent=True) from exc
+            raise DeliveryError("answer-stays-here", permanent=True) from exc
         try:
             self._client.add_event(event)
         except Refused as exc:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -31,14 +31,14 @@ class Seen:
 
 def render(feedback: Feedback) -> bytes:
     """Return the payload of its delivery."""
-    told = {"id": feedback.id, "word": str(feedback.word), "text": feedback.text}
+    told = asdict(feedback)
     return json.dumps(told, ensure_ascii=False).encode()
 
 
 def parse(payload: bytes) -> Feedback:
     """Return what `render` was given."""
     told: dict[str, Any] = json.loads(payload)
-    return Feedback(told["id"], Word(told["word"]), told["text"])
+    return Feedback(told["id"], Word(told["word"]), told["text"], told["event"])
 
 
 def threat_id_of(event: Json) -> str | None:
