@@ -97,6 +97,30 @@ def test_a_failure_keeps_what_was_known_and_says_why(cert, cerebrate, spoil, rea
     assert members(cert) == {CI, CERT}
 
 
+def test_a_list_that_is_shorter_than_its_count_is_not_believed(cert, cerebrate):
+    turn(cert)
+    cerebrate.hide["organisations"] = 1
+
+    found = turn(cert)
+
+    assert (found.state, found.reason) == ("failed", "list-incomplete")
+    assert CI in cert.store.directory().organisations
+
+
+def test_groups_that_come_and_go_between_two_pages_are_read_again(cert, cerebrate, world):
+    for number in range(60):
+        cerebrate.state.group(world[CERT], [world[CI]], name=f"Group {number}")
+    changes = iter([lambda: cerebrate.state.groups.pop(2)])
+
+    def change(method, path):
+        if path.startswith("/sharingGroups/index") and "page=1" in path:
+            next(changes, lambda: None)()
+
+    cerebrate.after = change
+
+    assert turn(cert).detail["groups"] == 60
+
+
 def test_one_that_is_slow_is_given_up(make, cerebrate, world):
     cert = make(CERT, cerebrate=section(cerebrate, timeout_s=0.2))
     cerebrate.slow_s = 1

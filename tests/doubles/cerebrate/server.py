@@ -58,9 +58,9 @@ class CerebrateServer:
     """A Cerebrate; `state` is what it holds.
 
     Switches: `slow_s` delays every answer, `short` (a controller to how many rows at most) hides
-    rows as a changed permission does, `break_next` (a path's start to how often) answers 500,
-    `after` is called with (method, path) once a call has been carried out. stop() and start()
-    take it off its port and put it back.
+    rows as a changed permission does, `hide` (how many) leaves rows out that it has counted,
+    `break_next` (a path's start to how often) answers 500, `after` is called with (method, path)
+    once a call has been carried out. stop() and start() take it off its port and put it back.
     """
 
     def __init__(self, name: str = "CERT-ONE") -> None:
@@ -69,6 +69,7 @@ class CerebrateServer:
         self.calls: list[tuple[str, str]] = []
         self.slow_s = 0.0
         self.short: dict[str, int] = {}
+        self.hide: dict[str, int] = {}
         self.break_next: dict[str, int] = {}
         self.after: Callable[[str, str], None] = lambda method, path: None
         self._sessions: set[str] = set()
@@ -152,6 +153,8 @@ class CerebrateServer:
         if action == "index" and controller in self.short:
             body = body[: self.short[controller]]
             call.headers["X-Total-Count"] = str(len(body))
+        if action == "index" and controller in self.hide:
+            body = body[self.hide[controller] :]
         return body
 
 
