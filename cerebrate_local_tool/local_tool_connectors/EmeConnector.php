@@ -41,7 +41,6 @@ class EmeConnector extends CommonConnectorTools
     private const TIMEOUT = 5;          // seconds; Cerebrate waits for every connection of its index
     private const LONG_TIMEOUT = 25;    // a push, or a handshake that calls another sidecar
     private const JSON = JSON_UNESCAPED_UNICODE | JSON_INVALID_UTF8_SUBSTITUTE;
-    private const UUID = '/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/';
     private const HERE = 'only in Cerebrate';
     private const THERE = 'only in the sidecar';
     private const LEVELS = [
@@ -353,9 +352,7 @@ class EmeConnector extends CommonConnectorTools
             $rows[] = $one + ['status' => $status, 'differs' => implode(', ', $differs), 'source' => $other['source'] ?? ''];
         }
         foreach ($filters ? [] : $there as $other) {
-            if (preg_match(self::UUID, $other['uuid'])) {     // it goes into a link
-                $rows[] = ['status' => self::THERE, 'differs' => ''] + $other;
-            }
+            $rows[] = ['status' => self::THERE, 'differs' => ''] + $other;
         }
         return $rows;
     }
@@ -444,7 +441,8 @@ class EmeConnector extends CommonConnectorTools
     {
         return ['open_modal' => $this->path($params, $action) . '?' . $key . '={{0}}', 'modal_params_data_path' => [$key],
             'reload_url' => $this->path($params, $action, true), 'icon' => $icon, 'title' => $title,
-            'complex_requirement' => ['function' => fn($row) => in_array($row[$of], $when, true)]];
+            // Cerebrate puts the key into a script: only what cannot end it
+            'complex_requirement' => ['function' => fn($row) => in_array($row[$of], $when, true) && preg_match('/^[A-Za-z0-9-]+$/D', $row[$key])]];
     }
 
     private function path(array $params, string $action, bool $back = false): string

@@ -140,3 +140,29 @@ def test_the_log_of_the_connector_has_no_values(php):
     finally:
         server.shutdown()
         server.server_close()
+
+
+HOSTILE = "');alert(1);('"
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [("handshakes", {"code": HOSTILE, "role": "ours", "name": "x", "state": "open",
+                     "organisation": "x", "fingerprint": "", "created_at": "", "expires_at": ""}),
+     ("sharingGroups", {"uuid": HOSTILE, "name": "x", "members": [], "releasability": "",
+                        "source": "x"})],
+)  # fmt: skip
+def test_a_hostile_key_gets_no_button_because_it_would_be_put_into_a_script(php, name, row):
+    document = {"handshakes": [row], "sharing_groups": [row]}
+    harmless = {"handshakes": [row | {"code": "A" * 26}],
+                "sharing_groups": [row | {"uuid": CI}]}  # fmt: skip
+    for content, expected in ((document, []), (harmless, [0])):
+        server = Nonsense(200, json.dumps(content))
+        try:
+            (answer,) = php({"do": f"{name}Action", "connection": connection(server.url)})
+        finally:
+            server.shutdown()
+            server.server_close()
+        table = answer["result"]["data"]
+        assert len(table["data"]) == 1
+        assert table["actions"][-1]["rows"] == expected
