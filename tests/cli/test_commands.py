@@ -8,12 +8,16 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import yaml
 from click.testing import CliRunner
 
+from eme_connector.adapters.database import open_store
 from eme_connector.cli import COMMANDS, main
+from eme_connector.domain.misp_reasons import REASONS
+from eme_connector.ports import Owed
 from tests.doubles.misp import Misp
 from tests.faults.sidecar import PASSWORD
 
@@ -193,6 +197,24 @@ def test_doctor_looks_at_misp_and_at_what_our_key_may_do_there(eme):
         assert "enabled, not expired" in refused["fix"]
     finally:
         misp.close()
+
+
+def test_the_outbox_says_what_to_do_about_misp(eme):
+    eme("token", "list")
+    store = open_store(f"sqlite:///{eme.path.parent / 'data' / 'eme.db'}")
+
+    def work(tx):
+        one = tx.owe(Owed("misp", "misp", "t", "o", 1))
+        tx.save_delivery(replace(one, reason="blocklisted", receipt={"detail": "x"}), fence=0)
+
+    store.transact(work)
+    store.close()
+
+    said, todo = eme("outbox", "list"), REASONS["blocklisted"]
+    assert f"blocklisted: {todo.says}\n    → {todo.remedy}" in said
+    (listed,) = eme("outbox", "list", "--json")["deliveries"]
+    assert (listed["remedy"], listed["receipt"]) == (todo.remedy, {"detail": "x"})
+    assert todo.remedy in eme("outbox", "show", str(listed["id"]))
 
 
 def test_doctor_survives_a_configuration_that_cannot_be_used(eme):

@@ -11,8 +11,10 @@ from uuid import UUID, uuid4, uuid5
 
 from eme_connector.domain.delivery import Absent, Found, Unknown
 from eme_connector.domain.threat import Decision, Status, Tlp
+from eme_connector.formats import iris_bundle
 from eme_connector.formats.misp_event import event as misp_event
 from tests import build
+from tests.delivery.world import fresh
 from tests.misp.post import Posting, refused, rendered_as, tags, uuid_of, values
 
 SMILE = "\U0001f600"
@@ -136,6 +138,21 @@ class ChannelContract(Posting):
         assert post.check(threat).detail["sequence"] == 1
         assert receipt.detail["warnings"] == []
         assert "198.51.100.77" in str(post.event(threat, "b"))
+
+    def test_real_bundles_arrive_whole(self, post, corpora):
+        group, ours = post.group(), post.pair.a.organisation
+        for path in sorted((corpora / "iris").glob("*.json")):
+            post.raw = path.read_bytes()
+            parsed = iris_bundle.parse(
+                json.loads(post.raw), is_sender=lambda _: True, criticality_order="descending"
+            )
+            for detection in parsed.detections:
+                fields = {"organisation": ours, "group": group, "bundle_id": parsed.bundle_id}
+                threat = post.put(fresh(detection=detection, **fields))
+                receipt = post.send(threat)
+                assert receipt.detail["warnings"] == [], path.name
+                assert post.check(threat).detail["sequence"] == 1, path.name
+                assert misp_event.parse(post.event(threat)).detection == detection, path.name
 
     def test_what_only_named_people_may_read_stays_at_home(self, post):
         threat = post.threat(tlp=Tlp.RED)
@@ -286,6 +303,18 @@ class ChannelContract(Posting):
             post.send(threat)
 
         assert found.value.permanent
+
+    def test_a_protected_event_without_a_key_is_not_pushed(self, open_post):
+        post = open_post(terms={"publish": False})
+        threat = post.threat()
+        post.send(threat)
+        assert post.pair.a.post(f"/events/protect/{uuid_of(threat)}").status == 200
+        post = open_post(threats=post.threats, groups=post.groups)
+
+        with refused("push-failed", post.pair.b.url) as found:
+            post.send(post.change(threat))
+
+        assert not found.value.permanent
 
     def test_a_wrong_key_is_named(self, open_post):
         post = open_post(section={"key": "0" * 40})
