@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LOW_DISK = 500_000_000
 SKEW_S = 60.0
-_PARTS = {"orchestrator": "orchestrators", "peer": "peers", "misp": "misp"}
+_PARTS = {"orchestrator": "orchestrators", "peer": "peers", "misp-feedback": "misp"}
 _SIGNS = {"ok": "✓", "warning": "!", "error": "✗"}
 
 
@@ -161,7 +161,8 @@ def channels(eme: Eme) -> Iterator[Finding]:
     from eme_connector.ports import Examined
 
     for lane, channel in eme.channels().items():
-        part = _PARTS[lane.partition(":")[0]]
+        kind = lane.partition(":")[0]
+        part = _PARTS.get(kind, kind)
         try:
             channel.ping()
             yield Finding(part, "ok", f"{lane} can be reached")

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from eme_connector.domain.delivery import MISP_LANE, SHARE_LANE, Delivery, State
+from eme_connector.domain.delivery import (
+    FEEDBACK_LANE,
+    MISP_LANE,
+    SHARE_LANE,
+    Delivery,
+    State,
+)
 from eme_connector.domain.rights import Right
 from eme_connector.domain.threat import Threat
 from eme_connector.web.pages import misp, moments, words
@@ -108,6 +114,8 @@ def target_words(lane: str, who: Reader) -> str:
         return name_of(name, who)
     if kind == SHARE_LANE:
         return _("the sharing group")
+    if lane == FEEDBACK_LANE:
+        return _("whose threat it is, over MISP")
     if kind == MISP_LANE:
         return _("the MISP of %(name)s", name=name_of(name, who)) if name else _("our MISP")
     return words.actor(lane)
