@@ -71,27 +71,48 @@ def stream(store: Store, hub: Hub, viewer: Callable[[], str | None], after: int)
 
     When the store or the process is going, the stream just ends: pages open another.
     """
-    beat = time.monotonic()
     yield f"retry: {RETRY_MS}\n\n"
+    beat = time.monotonic()
+    asked, organisation = float("-inf"), None
     while not hub.ended:
-        turn = hub.turn
+        turn, now = hub.turn, time.monotonic()
         try:
-            organisation = viewer()
-            found = store.changes(organisation, after, BATCH) if organisation else ()
+            if now - asked >= RECHECK_S:
+                asked, organisation = now, viewer()
+            text, last = _news(store, hub, organisation, after, turn)
+            if text and asked < now and viewer() != organisation:
+                asked = float("-inf")
+                continue
         except EmeError:
             return
         if organisation is None:
             yield "event: out\ndata: {}\n\n"
             return
-        if found:
-            after = found[-1].id if len(found) < BATCH else store.last_change()
-            yield "".join(_event(one) for one in found) if len(found) < BATCH else _reset(after)
-            beat = time.monotonic()
+        if text:
+            after, beat = last, now
+            yield text
             time.sleep(GATHER_S)
-        elif time.monotonic() - beat >= HEARTBEAT_S:
+        elif now - beat >= HEARTBEAT_S:
+            beat = now
             yield ": still here\n\n"
-            beat = time.monotonic()
         hub.wait(turn, RECHECK_S)
+
+
+def _news(
+    store: Store, hub: Hub, organisation: str | None, after: int, turn: int
+) -> tuple[str, int]:
+    """Return (the events above *after* as text, the number to go on from)."""
+    if organisation is None:
+        return "", after
+
+    def read() -> tuple[str, int]:
+        found = store.changes(organisation, after, BATCH)
+        if len(found) == BATCH:
+            last = store.last_change()
+            return _reset(last), last
+        return "".join(map(_event, found)), found[-1].id if found else after
+
+    return hub.look((organisation, after), turn, read)
 
 
 def _viewer(environ: dict[str, Any]) -> str | None:
