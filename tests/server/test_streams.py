@@ -48,24 +48,22 @@ def test_every_page_sees_what_it_may_see_within_a_second(sidecar, seconds, rate,
     send(sidecar, seconds=1, rate=rate)
     _, alone = send(sidecar, seconds=seconds, rate=rate)
     people = {name: Person(sidecar.url, name) for name in ("anna", "olga")}
-    pages = Pages(sidecar.port, people, EACH)
+    reading = Pages(sidecar.port, people, EACH)
 
     answered, together = send(sidecar, seconds=seconds, rate=rate)
     time.sleep(1.5)
-    pages.close()
+    pages = reading.close()
 
-    assert len(pages.pages) == 2 * EACH
-    assert not any(one.ended for one in pages.pages)
-    for page in pages.pages:
+    assert len(pages) == 2 * EACH
+    assert not any(one.ended for one in pages)
+    for page in pages:
         own = {"anna": "CI-1", "olga": "CI-2"}[page.who]
         mine = {
             threat: at for threat, (organisation, at) in answered.items() if organisation == own
         }
         assert set(page.seen) == set(mine)
-    late = max(
-        page.seen[threat] - answered[threat][1] for page in pages.pages for threat in page.seen
-    )
-    figures = f"p99 {worst(alone):.4f} alone, {worst(together):.4f} with {len(pages.pages)} streams"
+    late = max(page.seen[threat] - answered[threat][1] for page in pages for threat in page.seen)
+    figures = f"p99 {worst(alone):.4f} alone, {worst(together):.4f} with {len(pages)} streams"
     print(f"{figures}; latest event {late:.3f} s")
     assert late < 1.0
     assert worst(together) <= 2 * worst(alone) + slack
