@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from eme_connector import config as configuration
 from eme_connector.domain.sharing import Organisation, Topology
+from eme_connector.errors import ConfigError
 from eme_connector.ports import Cerebrate, Channel, Clock, MispSharing, Pgp, Shared, Signer, Store
 from eme_connector.ports.sidecar import Sidecar
 from eme_connector.usecases.keyring import live_peers
@@ -199,7 +200,11 @@ def hold_data(config: configuration.Config) -> bool:
 
     lock = locks.FileLock(config.instance.data_dir / locks.RUNNING)
     shared = not config.store_url.startswith("sqlite")
-    return lock.acquire(shared=shared, wait=False)
+    try:
+        return lock.acquire(shared=shared, wait=False)
+    except OSError as exc:
+        problem = f"instance.data_dir: {config.instance.data_dir} cannot be written: {exc.strerror}"
+        raise ConfigError([problem]) from exc
 
 
 def delivery_lock(config: configuration.Config) -> FileLock | None:
