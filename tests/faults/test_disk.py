@@ -11,12 +11,10 @@ import time
 import pytest
 import requests
 
-from tests.bundles import bundle, carrier, step
 from tests.build import CI
+from tests.bundles import bundle, carrier, step
 from tests.conftest import find_free_port
 from tests.faults.sidecar import Sidecar
-
-MB = 1_000_000
 
 
 @pytest.fixture
@@ -36,8 +34,8 @@ def small_disk(tmp_path):
 @pytest.fixture
 def on_disk(small_disk, tmp_path):
     """Return a running sidecar whose data is on the small disk."""
-    found = Sidecar(tmp_path, find_free_port(),
-                    instance={"organisation": CI, "data_dir": str(small_disk / "data")})  # fmt: skip
+    data = str(small_disk / "data")
+    found = Sidecar(tmp_path, find_free_port(), instance={"organisation": CI, "data_dir": data})
     found.token = found.eme("token", "create", "a", "--right", "ingest", "--right", "read",
                             "--json")["token"]  # fmt: skip
     found.start()
