@@ -270,6 +270,11 @@ class Misp(Section):
         "sidecars",
         description="Which events of others become threats: those of sidecars, or all.",
     )
+    signing_key: SecretStr | None = Field(
+        None,
+        description="Private OpenPGP key of its instance, armoured, without a passphrase: "
+        "our events are protected by it; also `signing_key_file`.",
+    )
     enrich_s: float = Field(
         30.0,
         ge=0,

@@ -33,8 +33,8 @@ class Community:
         )
         self.pair.group(**self.pair.both() | {"uuid": GROUP})
         self.clock = Clock()
-        self.ci = self._sidecar(folder / "ci", CI, self.a, section)
-        self.cert = self._sidecar(folder / "cert", CERT, self.b, section)
+        self.ci = self.sidecar(folder / "ci", CI, self.a, section)
+        self.cert = self.sidecar(folder / "cert", CERT, self.b, section)
 
     def close(self) -> None:
         for sidecar in (self.ci, self.cert):
@@ -75,7 +75,8 @@ class Community:
         records = self.ci.store.timeline(threat.id)
         return [one.detail for one in records if one.event == event]
 
-    def _sidecar(self, folder: Path, organisation: str, misp: Misp, more: Any) -> Sidecar:
+    def sidecar(self, folder: Path, organisation: str, misp: Misp, more: Any) -> Sidecar:
+        """Return a sidecar at *misp*; *more* goes into its section `misp`."""
         section = {"url": misp.url, "key": misp.add_user("org_admin"), "debounce_s": 0} | more
         return Sidecar(folder, organisation, clock=self.clock, misp=section)
 

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from eme_connector.adapters.misp.client import MispClient
 from eme_connector.adapters.misp.connection import Json
+from eme_connector.adapters.misp.protection import Protection
 from eme_connector.adapters.misp.upsert import owner, upsert
 from eme_connector.domain.audience import NAMED_ONLY, strangers, viewers
 from eme_connector.domain.delivery import (
@@ -97,6 +98,7 @@ class MispChannel:
         timeout: float,
         width: int,
         sleep: Callable[[float], None] = time.sleep,
+        protection: Protection | None = None,
     ) -> None:
         self.timeout = timeout
         self.width = width
@@ -104,6 +106,7 @@ class MispChannel:
         self._source = source
         self._terms = terms
         self._sleep = sleep
+        self._protection = protection
 
     def send(self, delivery: Delivery) -> Receipt:
         """Store the threat's event and publish it into its group.
@@ -122,6 +125,8 @@ class MispChannel:
         detail = self._reference(uuid) | {"sequence": told.threat.sequence}
         if event["extends_uuid"]:
             detail["extends"] = event["extends_uuid"]
+        if self._protection is not None:
+            self._protection.protect(kept, self._client)
         publish = self._terms.publish and told.group is not None
         if publish and not kept.get("published"):
             try:

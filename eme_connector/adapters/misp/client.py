@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ class MispClient:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.sign: Callable[[bytes], str] | None = None
+        """Signs what is added and edited, where events are protected by a key of ours."""
         self._me: Me | None = None
 
     def me(self, *, anew: bool = False) -> Me:
@@ -49,11 +52,11 @@ class MispClient:
         Raises:
             Refused, DeliveryError
         """
-        return _event(self.connection.post("/events/add", {"Event": event}))
+        return _event(self.connection.post("/events/add", {"Event": event}, self.sign))
 
     def edit_event(self, uuid: str, event: Json) -> Json:
         """Replace an event of ours and return what MISP made of it; it is unpublished then."""
-        return _event(self.connection.post(f"/events/edit/{uuid}", {"Event": event}))
+        return _event(self.connection.post(f"/events/edit/{uuid}", {"Event": event}, self.sign))
 
     def publish(self, uuid: str) -> None:
         """Ask to publish; what MISP answers is no proof of anything.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 
 from eme_connector.adapters.egress import Gate
+from eme_connector.adapters.gpg import GnuPg
 from eme_connector.adapters.misp.channel import MispChannel, Source, Terms
 from eme_connector.adapters.misp.check import MispCheck
 from eme_connector.adapters.misp.client import MispClient
 from eme_connector.adapters.misp.connection import Connection
 from eme_connector.adapters.misp.feedback import FeedbackChannel
+from eme_connector.adapters.misp.protection import Protection
 from eme_connector.adapters.misp.sharing import OurMisp
 from eme_connector.config import Misp, MispReceiver
 from eme_connector.formats.misp_group import Receiver
@@ -65,13 +67,22 @@ def open_channels(
         checked=frozenset(one.organisation for one in section.receivers if one.key),
     )
     timeout = section.timeout_s * CALLS
-    channel = MispChannel(client, source, terms, timeout=timeout, width=section.width)
+    protection = _protection(section)
+    client.sign = protection.sign if protection else None
+    channel = MispChannel(
+        client, source, terms, timeout=timeout, width=section.width, protection=protection
+    )
     answers = FeedbackChannel(open_client(section, gate), timeout=timeout)
     return (
         channel,
         answers,
         *(_open_check(one, client, section, gate, source) for one in section.receivers if one.key),
     )
+
+
+def _protection(section: Misp) -> Protection | None:
+    key = section.signing_key
+    return Protection(GnuPg(key.get_secret_value())) if key else None
 
 
 def _open_check(

@@ -33,6 +33,12 @@ def make_key(misp: Misp) -> str:
     return public
 
 
+def private_key(misp: Misp) -> str:
+    """Return the private part of an instance's key, armoured."""
+    assert misp.gpg_home is not None
+    return _gpg(misp.gpg_home, "--armor", "--export-secret-keys").decode()
+
+
 def forget_key(misp: Misp) -> None:
     if misp.gpg_home:
         subprocess.run(
@@ -96,6 +102,8 @@ def add_key(call: Call) -> Answer:
         why = {"key_data": ["Invalid key."]}
         url = "/cryptographic_keys/add"
         raise NotSaved("Could not add cryptographicKey", why, url=url)
+    if any(one["fingerprint"] == print_ for one in event.keys):
+        raise Refused(403, "This key is already assigned to the target.")
     row = _row(event, data, print_)
     event.keys.append(row)
     return Answer({"CryptographicKey": row})
