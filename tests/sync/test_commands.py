@@ -209,3 +209,21 @@ def test_without_the_section_it_says_so(eme):
     write(eme.path, eme.sections)
 
     assert "sync" in eme("diff", code=3)
+
+
+def test_with_every_s_the_sidecar_does_it_by_itself(eme, group, cerebrate, misp):
+    from eme_connector import config
+    from eme_connector.bootstrap import build, prepare
+    from eme_connector.usecases.schedule import run_now
+
+    eme.sections["sync"]["every_s"] = 5
+    write(eme.path, eme.sections)
+    loaded = config.load(eme.path, {})
+    prepare(loaded)
+    system = build(loaded)
+    (job,) = [one for one in system.jobs() if one.name == "relay-groups"]
+    turn = run_now(job, system.store, system.clock)
+
+    assert (turn.state, turn.detail["targets"]["fleet"]["state"]) == ("done", "converged")
+    assert members(misp, group["uuid"]) == of_group(cerebrate, group)
+    system.store.close()
