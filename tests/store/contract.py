@@ -20,6 +20,7 @@ from eme_connector.domain.delivery import State
 from eme_connector.domain.listing import ListQuery
 from eme_connector.domain.policy import Scope, Setting
 from eme_connector.domain.rights import Right
+from eme_connector.ports import Owed
 from tests.build import AT, CERT, CI, OTHER_CI, detection
 from tests.store.directory import DirectoryContract
 from tests.store.handshakes import HandshakeContract
@@ -72,6 +73,29 @@ class StoreContract(
         assert store.find_visible_threat(kept.id, CI) == kept
         assert store.find_visible_threat(lost.id, CI) is None
         assert store.aggregate(CI, AT).hours[-1].total == 1
+
+    def test_a_transaction_reads_what_it_wrote(self, store):
+        found = some()
+
+        def work(tx):
+            tx.add_threat(found, b"{}", viewers=[CI])
+            owed = tx.owe(Owed(LANE, "dispatch", found.id, CI, 1, b"x", "d"))
+            seen = (
+                tx.find_threat(found.id),
+                tx.may_read(found.id, CI),
+                tx.find_delivery(owed.id),
+                tx.find_delivery_by_key(owed.key),
+                tx.due(LANE, 2**40, width=8, limit=8),
+            )
+            tx.save_threat(replace(found, sequence=2), found)
+            return owed, seen, tx.withdraw(found.id, "dispatch", "stopped")
+
+        owed, seen, withdrawn = store.transact(work)
+        assert seen == (found, True, owed, owed, (owed,))
+        assert withdrawn == 1
+        assert store.deliveries_of(found.id)[0].state is State.WITHDRAWN
+        assert store.aggregate(CI, AT).hours[-1].total == 1
+        assert [one.threat_id for one in store.changes(CI, 0, 10)] == [found.id]
 
     def test_transactions_do_not_nest(self, store):
         with pytest.raises(RuntimeError):

@@ -8,16 +8,19 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from eme_connector.adapters.database import VERSION, open_store, schema_version, upgrade
+from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import State
 from eme_connector.errors import StoreUnavailable
-from tests.build import CI
+from eme_connector.ports import Owed
+from tests.build import AT, CI
 from tests.store.contract import StoreContract
-from tests.store.some import due, owe, put, some, update
+from tests.store.some import LANE, due, owe, put, some, update
 
 WRITER = """
 import sys
@@ -80,6 +83,50 @@ def test_a_failing_commit_keeps_nothing_and_the_writer_goes_on(store, monkeypatc
 
     assert store.find_visible_threat(lost.id, CI) is None
     assert store.find_visible_threat(kept.id, CI) == kept
+
+
+def test_one_failing_work_of_a_batch_costs_the_others_nothing(store):
+    entered, gate = threading.Event(), threading.Event()
+    kept = [some(number) for number in range(6)]
+
+    def hold(tx):
+        entered.set()
+        gate.wait(5)
+
+    def good(found):
+        def work(tx):
+            tx.add_threat(found, b"{}", viewers=[CI])
+            tx.record(AuditRecord("received", AT, "a", CI, found.id, 1))
+            return tx.owe(Owed(LANE, "dispatch", found.id, CI, 1)).id
+
+        return store.transact(work)
+
+    def bad(_):
+        def work(tx):
+            tx.add_threat(some(), b"{}", viewers=[CI])
+            tx.record(AuditRecord("received", AT, "a", CI, "lost", 1))
+            raise KeyError("mine")
+
+        with pytest.raises(KeyError):
+            store.transact(work)
+
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(store.transact, hold)
+        entered.wait(5)
+        waiting = [pool.submit(good, one) for one in kept[:3]]
+        waiting += [pool.submit(bad, one) for one in range(2)]
+        waiting += [pool.submit(good, one) for one in kept[3:]]
+        while store._writer._queue.qsize() < 8:
+            time.sleep(0.01)
+        gate.set()
+        ids = {one.result() for one in [first, *waiting]} - {None}
+
+    assert ids == {store.deliveries_of(one.id)[0].id for one in kept}
+    assert all(store.find_visible_threat(one.id, CI) == one for one in kept)
+    assert [len(store.timeline(one.id)) for one in kept] == [1] * 6
+    assert store.timeline("lost") == ()
+    assert store.aggregate(CI, AT).hours[-1].total == 6
+    assert len({one.id for one in store.changes(CI, 0, 10)}) == 6
 
 
 def test_every_work_of_a_batch_whose_commit_fails_is_told(store, monkeypatch):

@@ -46,15 +46,16 @@ class AccountRows:
     _pending: Pending
 
     def record(self, record: AuditRecord) -> None:
-        self._pending.record(
-            record.at,
-            record.event,
-            record.by,
-            record.organisation,
-            record.threat_id,
-            record.revision,
-            _ENCODE(record.detail),
-        )
+        row = {
+            "at": record.at,
+            "event": record.event,
+            "by": record.by,
+            "organisation": record.organisation,
+            "threat_id": record.threat_id,
+            "revision": record.revision,
+            "detail": _ENCODE(record.detail),
+        }
+        self._pending.record(row)
 
     def save_account(self, account: Account) -> None:
         self._db.run(put_into(t.account), _row(account, t.account))

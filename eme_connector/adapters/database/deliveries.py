@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from eme_connector.adapters.database import tables as t
+from eme_connector.adapters.database.pending import Pending
 from eme_connector.adapters.database.statements import Connection, Statement
 from eme_connector.domain.delivery import OPEN, Delivery, DeliveryKind, State
 from eme_connector.ports import Owed
@@ -69,11 +70,6 @@ _UNDER_LEASE = Statement(
 )
 _BY_ID = Statement(select(*COLUMNS).where(_D.id == _P("id")).with_for_update())
 _BY_KEY = Statement(select(*COLUMNS).where(_D.key == _P("key")).with_for_update())
-_OWE = Statement(
-    t.delivery.insert()
-    .values({c.name: _P(c.name) for c in t.delivery.columns if c.name != "id"})
-    .returning(_D.id)
-)
 _NEW: dict[str, Any] = {
     "state": "owed",
     "attempts": 0,
@@ -112,12 +108,14 @@ class DeliveryRows:
     """`ports.DeliveryWrites`."""
 
     _db: Connection
+    _pending: Pending
     _touched: set[str]
     _clock: Callable[[], float]
 
     def owe(self, owed: Owed) -> Delivery:
-        key, now = str(uuid4()), self._clock()
-        found = self._db.one(_OWE, _NEW | {
+        number, key, now = self._pending.new_id(t.delivery), str(uuid4()), self._clock()
+        self._db.later(t.delivery, _NEW | {
+            "id": number,
             "key": key,
             "lane": owed.lane,
             "kind": owed.kind,
@@ -131,7 +129,7 @@ class DeliveryRows:
         })  # fmt: skip
         self._touched.add("delivery")
         return Delivery(
-            id=found[0] if found else 0,
+            id=number,
             key=key,
             lane=owed.lane,
             kind=owed.kind,

@@ -13,18 +13,8 @@ from typing import Any
 from sqlalchemy import Table, bindparam, func, literal_column, select
 
 from eme_connector.adapters.database import tables as t
-from eme_connector.adapters.database.statements import (
-    Connection,
-    Statement,
-    add_to,
-    insert_into,
-    put_into,
-)
+from eme_connector.adapters.database.statements import Connection, Statement, add_to, put_into
 
-Mark = tuple[int, int]
-Record = tuple[Any, ...]
-_RECORD = ("at", "event", "by", "organisation", "threat_id", "revision", "detail")
-_AUDIT = Statement(t.audit.insert().values({name: bindparam(name) for name in ("id", *_RECORD)}))
 _LAST_CHANGE = Statement(select(t.sequence.c.value).where(t.sequence.c.name == "change"))
 _NEXT_CHANGE = Statement(
     lambda m: (
@@ -34,9 +24,12 @@ _NEXT_CHANGE = Statement(
         .returning(t.sequence.c.value)
     )
 )
-_LAST_ID = Statement(select(func.coalesce(func.max(t.audit.c.id), 0)))
+_LAST_ID = {
+    table.name: Statement(select(func.coalesce(func.max(table.c.id), 0)))
+    for table in (t.audit, t.delivery)
+}
 _NEW_IDS = Statement(
-    select(func.nextval(func.pg_get_serial_sequence("audit", "id"))).select_from(
+    select(func.nextval(func.pg_get_serial_sequence(bindparam("of_table"), "id"))).select_from(
         func.generate_series(literal_column("1"), bindparam("many"))
     )
 )
@@ -47,67 +40,67 @@ class Pending:
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
-        self._counts: list[tuple[Table, tuple[Any, ...], int]] = []
-        self._records: list[Record] = []
-        self._change: int | None = None
+        self._counts: Counter[tuple[str, tuple[Any, ...]]] = Counter()
+        self._records: list[dict[str, Any]] = []
+        self._last: dict[str, int] = {}
 
     def count(self, table: Table, key: tuple[Any, ...], n: int) -> None:
         """Add *n* to the row of *table* that has this primary key."""
-        self._counts.append((table, key, n))
+        self._counts[table.name, key] += n
+
+    def record(self, record: dict[str, Any]) -> None:
+        """Append to the audit log: every column but `id` and `leaf_index`."""
+        self._records.append(record)
+
+    def new_id(self, table: Table) -> int:
+        """Return the id of a row of *table* to be inserted."""
+        return self._new_ids(table, 1)[0]
 
     def next_change(self) -> int:
         """Return the number of the next change."""
         if self._db.dialect.name == "postgresql":
             found = self._db.one(_NEXT_CHANGE, {})
             return int(found[0]) if found else 0
-        if self._change is None:  # nobody else writes before our COMMIT
-            found = self._db.one(_LAST_CHANGE, {})
-            self._change = int(found[0]) if found else 0
-        self._change += 1
-        return self._change
+        return self._following("change", _LAST_CHANGE, 1)[0]
 
-    def record(self, *record: Any) -> None:
-        """Append to the audit log: the columns but for `id` and `leaf_index`, in their order."""
-        self._records.append(record)
-
-    def mark(self) -> Mark:
-        """Return how far it is filled, for `forget`."""
-        return len(self._counts), len(self._records)
-
-    def forget(self, mark: Mark) -> None:
-        """Forget what came after *mark*: its work has failed."""
-        del self._counts[mark[0] :], self._records[mark[1] :]
+    def forget(self) -> None:
+        """Forget all that is not written yet: its work has failed."""
+        self._counts.clear()
+        self._records.clear()
+        self._db.forget()
 
     def write(self) -> None:
-        """Write it all; the next thing must be COMMIT."""
-        if self._records:
-            self._write_records()
-        if self._change is not None:
-            self._db.run(put_into(t.sequence), {"name": "change", "value": self._change})
-        sums: Counter[tuple[str, tuple[Any, ...]]] = Counter()
-        for table, key, n in self._counts:
-            sums[table.name, key] += n
+        """Write it all, and what the connection holds back."""
+        for number, record in zip(
+            self._new_ids(t.audit, len(self._records)), self._records, strict=True
+        ):
+            self._db.later(t.audit, record | {"id": number, "leaf_index": None})
+            self._db.later(t.audit_salt, {"audit_id": number, "salt": os.urandom(32)})
+        self._records.clear()
+        self._db.flush()
+        if "change" in self._last:
+            self._db.run(put_into(t.sequence), {"name": "change", "value": self._last["change"]})
         # in one order everywhere, so that no two transactions wait for each other
-        for (name, key), n in sorted(sums.items()):
+        for (name, key), n in sorted(self._counts.items()):
             if n:
                 table = t.metadata.tables[name]
-                self._db.run(add_to(table), dict(zip(_names(table), (*key, n), strict=True)))
+                row = dict(zip(table.columns.keys(), (*key, n), strict=True))
+                self._db.run(add_to(table), row)
+        self._counts.clear()
 
-    def _write_records(self) -> None:
-        ids = self._new_ids(len(self._records))
-        names = ("id", *_RECORD)
-        rows = zip(ids, self._records, strict=True)
-        self._db.run_many(_AUDIT, [dict(zip(names, (i, *row), strict=True)) for i, row in rows])
-        salts = [{"audit_id": i, "salt": os.urandom(32)} for i in ids]
-        self._db.run_many(insert_into(t.audit_salt), salts)
-
-    def _new_ids(self, many: int) -> list[int]:
+    def _new_ids(self, table: Table, many: int) -> range | list[int]:
+        if not many:
+            return []
         if self._db.dialect.name == "postgresql":
-            return [number for (number,) in self._db.all(_NEW_IDS, {"many": many})]
-        last = self._db.one(_LAST_ID, {})
-        first = (last[0] if last else 0) + 1
-        return list(range(first, first + many))
+            rows = self._db.all(_NEW_IDS, {"of_table": table.name, "many": many})
+            return [number for (number,) in rows]
+        return self._following(table.name, _LAST_ID[table.name], many)
 
-
-def _names(table: Table) -> list[str]:
-    return list(table.columns.keys())
+    def _following(self, name: str, last: Statement, many: int) -> range:
+        """Return the next numbers of *name*: nobody else gives any before our COMMIT."""
+        if name not in self._last:
+            found = self._db.one(last, {})
+            self._last[name] = int(found[0]) if found else 0
+        first = self._last[name] + 1
+        self._last[name] += many
+        return range(first, first + many)

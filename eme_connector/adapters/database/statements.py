@@ -6,8 +6,10 @@ same one, made by the same tables.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from types import ModuleType
 from typing import Any, Protocol
@@ -16,6 +18,8 @@ from sqlalchemy import Dialect, Table, bindparam, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import Executable
 
+_WORD = re.compile(r"\w+")
+_MOST_ROWS = 64
 _MODULES = {"sqlite": sqlite, "postgresql": postgresql}
 
 
@@ -53,6 +57,7 @@ class Compiled:
 
     def __init__(self, made: Any) -> None:
         self.text = str(made)
+        self.words = frozenset(_WORD.findall(self.text))
         self._fixed = {name: value for name, value in made.params.items() if value is not None}
         self._places: tuple[str, ...] | None = made.positional and tuple(made.positiontup)
         self._pick = itemgetter(*self._places) if self._places else None
@@ -68,11 +73,29 @@ class Compiled:
 
 
 class Connection:
-    """A driver connection inside a transaction; rows come back as tuples."""
+    """A driver connection inside a transaction; rows come back as tuples.
+
+    Each statement costs as much for itself as for its row, and gives the interpreter away: rows
+    that can wait (`later`) go many at a time.
+    """
 
     def __init__(self, driver: Any, dialect: Dialect) -> None:
         self.dialect = dialect
         self._cursor: Cursor = driver.cursor()
+        self._later: dict[Table, list[tuple[Any, ...]]] = {}
+
+    def later(self, table: Table, row: Mapping[str, Any]) -> None:
+        """Insert *row*, which has every column, before any statement that names *table*."""
+        self._later.setdefault(table, []).append(_pick_columns(table)(row))
+
+    def flush(self) -> None:
+        """Insert what waits; the last thing before COMMIT."""
+        while self._later:
+            self._insert(next(iter(self._later)))
+
+    def forget(self) -> None:
+        """Forget what waits: its work has failed."""
+        self._later.clear()
 
     def run(self, statement: Statement, parameters: Mapping[str, Any]) -> int:
         """Execute and return the number of rows touched."""
@@ -94,8 +117,33 @@ class Connection:
 
     def _execute(self, statement: Statement, parameters: Mapping[str, Any]) -> Cursor:
         found = statement.compiled(self.dialect)
+        if self._later:
+            for table in [one for one in self._later if one.name in found.words]:
+                self._insert(table)
         self._cursor.execute(found.text, found.arguments(parameters))
         return self._cursor
+
+    def _insert(self, table: Table) -> None:
+        rows = self._later.pop(table)
+        for start in range(0, len(rows), _MOST_ROWS):
+            some = rows[start : start + _MOST_ROWS]
+            text = _insert_text(table, len(some), self.dialect)
+            self._cursor.execute(text, tuple(chain.from_iterable(some)))
+
+
+@lru_cache
+def _pick_columns(table: Table) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    pick: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*table.columns.keys())
+    return pick
+
+
+@lru_cache(maxsize=1024)
+def _insert_text(table: Table, rows: int, dialect: Dialect) -> str:
+    quote = dialect.identifier_preparer.format_column
+    names = ", ".join(quote(column) for column in table.columns)
+    place = "?" if dialect.paramstyle == "qmark" else "%s"
+    row = f"({', '.join([place] * len(table.columns))})"
+    return f"INSERT INTO {table.name} ({names}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - our tables
 
 
 @lru_cache

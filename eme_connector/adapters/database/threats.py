@@ -87,7 +87,7 @@ class ThreatRows:
         self._db.run(insert_into(t.threat), row)
         self._keep_raw(threat, raw)
         for viewer in viewers:
-            self._enter(threat, viewer)
+            self._db.later(t.listing, self._entered(threat, viewer))
 
     def add_viewer(self, threat: Threat, viewer: str) -> None:
         if not self.may_read(threat.id, viewer):
@@ -134,13 +134,17 @@ class ThreatRows:
             "key_id": None,
             "bytes": raw,
         }
-        self._db.run(insert_into(t.raw), row)
+        self._db.later(t.raw, row)
 
     def _enter(self, threat: Threat, viewer: str) -> None:
+        self._db.run(put_into(t.listing), self._entered(threat, viewer))
+
+    def _entered(self, threat: Threat, viewer: str) -> dict[str, Any]:
+        """Return the list entry of *threat* with a new change number, counted."""
         row = listing_row(threat, viewer) | {"change": self._pending.next_change()}
-        self._db.run(put_into(t.listing), row)
         self._count(threat, row, 1)
         self._touched.add("change")
+        return row
 
     def _count(self, threat: Threat, row: dict[str, Any], n: int) -> None:
         """Add *n* to every counter of the list entry *row*: their keys are the tables' own."""

@@ -1,7 +1,8 @@
 """Run works in transactions: one writer thread on SQLite, a transaction each on PostgreSQL.
 
 With 1 ms per fsync a transaction per request falls to some hundreds a second; one COMMIT for
-all works that wait keeps thousands (ARCHITECTURE section 4, writes).
+all works that wait keeps thousands (ARCHITECTURE section 4, writes). Works seldom fail, so
+savepoints are set only once one of a batch has.
 """
 
 from __future__ import annotations
@@ -132,12 +133,13 @@ class SqliteWriter:
 
     def _commit(self, connection: sqlite3.Connection, batch: list[Waiting]) -> None:
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            rows = self._transaction(connection)
-            done = [one for one in batch if _run_one(one, rows, connection)]
-            rows.pending.write()
+            try:
+                rows, done = self._together(connection, batch), batch
+            except _WorkFailed:
+                _roll_back(connection)
+                rows, done = self._apart(connection, batch)
             connection.execute("COMMIT")
-        except (sqlite3.Error, ValueError, OverflowError) as exc:  # also what cannot be bound
+        except sqlite3.Error as exc:
             _roll_back(connection)
             failure = StoreUnavailable("the database could not keep this")
             failure.__cause__ = exc
@@ -149,20 +151,47 @@ class SqliteWriter:
         if rows.touched:
             self._committed(frozenset(rows.touched))
 
+    def _together(self, connection: sqlite3.Connection, batch: list[Waiting]) -> Rows:
+        """Run every work of the batch; raise _WorkFailed when one of them fails."""
+        connection.execute("BEGIN IMMEDIATE")
+        rows = self._transaction(connection)
+        try:
+            with running():
+                for one in batch:
+                    one.result = one.work(rows)
+            rows.pending.write()
+        except sqlite3.OperationalError:
+            raise  # disk full, read-only, locked: nothing of this batch can be kept
+        except BaseException as exc:
+            raise _WorkFailed from exc
+        return rows
+
+    def _apart(
+        self, connection: sqlite3.Connection, batch: list[Waiting]
+    ) -> tuple[Rows, list[Waiting]]:
+        """Run them once more, each under a savepoint; return those that did not fail."""
+        connection.execute("BEGIN IMMEDIATE")
+        rows = self._transaction(connection)
+        return rows, [one for one in batch if _run_one(one, rows, connection)]
+
+
+class _WorkFailed(Exception):
+    """One work of a batch failed: the others have to run again without it."""
+
 
 def _run_one(one: Waiting, rows: Rows, connection: sqlite3.Connection) -> bool:
     """Run one work under a savepoint; False when it failed and has been told."""
-    mark = rows.pending.mark()
     connection.execute("SAVEPOINT work")
     try:
         with running():
             one.result = one.work(rows)
+        rows.pending.write()
     except sqlite3.OperationalError:
-        raise  # disk full, read-only, locked: nothing of this batch can be kept
+        raise
     except BaseException as exc:
         connection.execute("ROLLBACK TO work")
         connection.execute("RELEASE work")
-        rows.pending.forget(mark)
+        rows.pending.forget()
         one.tell(_translated(exc))
         return False
     connection.execute("RELEASE work")
