@@ -63,22 +63,25 @@ def decide(threat: Threat, wish: Wish, *, by: str, at: int, now: datetime) -> Th
 def approve_by_policy(threat: Threat, verdict: Verdict, *, at: int) -> Threat:
     """Return the threat approved in full by the policy settings of *verdict*."""
     steps = tuple(step.id for step in threat.detection.steps)
+    digest = leaving = threat.digest
+    if not all(playbook.steps for playbook in threat.detection.playbooks):
+        leaving = response.digest(threat.dispatch_document(steps, None))
     decision = Decision(
         status=Status.APPROVED,
         by=POLICY,
         at=at,
         reason="every step is covered by policy",
-        digest=threat.digest,
+        digest=digest,
         steps=steps,
-        dispatch_digest=response.digest(threat.dispatch_document(steps, None)),
+        dispatch_digest=leaving,
         policies=verdict.policies,
     )
     return replace(threat, decision=decision)
 
 
-def wait(threat: Threat, verdict: Verdict) -> Threat:
-    """Return the threat pending, with the reasons why a person is needed."""
-    return replace(threat, decision=Decision(waiting=verdict.waiting))
+def waiting(verdict: Verdict) -> Decision:
+    """Return the decision that is still to be made, with the reasons why a person is needed."""
+    return Decision(waiting=verdict.waiting)
 
 
 def advance(threat: Threat, execution: Execution) -> Threat:

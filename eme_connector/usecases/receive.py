@@ -49,8 +49,12 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
+    """A detection with all that can be said of it before the transaction."""
+
     detection: Detection
     digest: str
+    registered: tuple[RegisteredAsset, ...]
+    context: Context
 
 
 Parser = Callable[..., ParsedBundle]
@@ -92,14 +96,22 @@ def _receive(
     if caller.organisation != rules.organisation.uuid:
         raise NotAllowed("this token belongs to another organisation")
     moment = datetime.fromtimestamp(now, UTC)
-    prepared = [
-        _Prepared(_flag_future(one, moment), content_digest(one)) for one in parsed.detections
-    ]
+    prepared = [_prepare(one, rules.organisation, moment) for one in parsed.detections]
 
     def work(tx: Transaction) -> list[Received]:
         return [_take_in(one, parsed.bundle_id, raw, caller, rules, moment, tx) for one in prepared]
 
     return store.transact(work)
+
+
+def _prepare(detection: Detection, organisation: Organisation, now: datetime) -> _Prepared:
+    registered = registered_assets(detection, organisation)
+    return _Prepared(
+        _flag_future(detection, now),
+        content_digest(detection),
+        registered,
+        _context(organisation, registered),
+    )
 
 
 def _take_in(
@@ -114,9 +126,7 @@ def _take_in(
     detection = one.detection
     known = tx.find_own_threat(rules.organisation.uuid, detection.carrier_id, detection.iris_id)
     if known is None:
-        threat = _first_seen(one, bundle_id, rules, now)
-        verdict = _judge(threat, rules, now, tx)
-        threat = _decided_by_policy(threat, verdict, now)
+        threat = _first_seen(one, bundle_id, rules, now, _judge(one, rules, now, tx))
         tx.add_threat(threat, raw, viewers=[threat.organisation])
         _write_down(threat, "received", caller, rules, now, tx)
         return Received(threat, detection.pointer, new=True)
@@ -129,24 +139,26 @@ def _take_in(
     return Received(threat, detection.pointer, new=True)
 
 
-def _first_seen(one: _Prepared, bundle_id: str, rules: Rules, now: datetime) -> Threat:
+def _first_seen(
+    one: _Prepared, bundle_id: str, rules: Rules, now: datetime, verdict: Verdict
+) -> Threat:
     detection = one.detection
     tlp = detection.tlp or rules.default_tlp
-    registered = registered_assets(detection, rules.organisation)
-    tags = frozenset(tag for asset in registered for tag in asset.tags)
     at = _micros(now)
-    return Threat(
+    threat = Threat(
         id=str(uuid4()),
         organisation=rules.organisation.uuid,
         detection=detection,
         received_at=at,
         updated_at=at,
         tlp=tlp,
-        criticality=_criticality(detection, registered),
-        group=choose_group(rules.organisation, detection.kind, tags, tlp),
+        criticality=_criticality(detection, one.registered),
+        group=choose_group(rules.organisation, detection.kind, one.context.tags, tlp),
+        decision=moves.waiting(verdict),
         bundle_id=bundle_id,
         content_digest=one.digest,
     )
+    return moves.approve_by_policy(threat, verdict, at=at) if verdict.approves else threat
 
 
 def _revise(
@@ -161,7 +173,7 @@ def _revise(
         sequence=known.sequence + 1,
         updated_at=_micros(now),
         tlp=detection.tlp or rules.default_tlp,
-        criticality=_criticality(detection, registered_assets(detection, rules.organisation)),
+        criticality=_criticality(detection, one.registered),
         bundle_id=bundle_id,
         content_digest=one.digest,
     )
@@ -169,18 +181,16 @@ def _revise(
         return revised
     tx.withdraw(known.id, "dispatch", "digest-changed")
     # what has left is another attempt's, and what was closed was another response
-    anew = replace(revised, execution=Execution.NONE, resolution=None)
-    return _decided_by_policy(anew, _judge(anew, rules, now, tx), now)
+    verdict = _judge(one, rules, now, tx)
+    anew = replace(
+        revised, execution=Execution.NONE, resolution=None, decision=moves.waiting(verdict)
+    )
+    return moves.approve_by_policy(anew, verdict, at=_micros(now)) if verdict.approves else anew
 
 
-def _decided_by_policy(threat: Threat, verdict: Verdict, now: datetime) -> Threat:
-    if verdict.approves:
-        return moves.approve_by_policy(threat, verdict, at=_micros(now))
-    return moves.wait(threat, verdict)
-
-
-def _judge(threat: Threat, rules: Rules, now: datetime, tx: Transaction) -> Verdict:
-    return judge_now(threat, rules.organisation, rules.step_order, now, tx)
+def _judge(one: _Prepared, rules: Rules, now: datetime, tx: Transaction) -> Verdict:
+    settings = tx.policy_settings(rules.organisation.uuid)
+    return judge(one.detection, settings, one.context, now=now, step_order=rules.step_order)
 
 
 def judge_now(
@@ -191,14 +201,17 @@ def judge_now(
     tx: Transaction,
 ) -> Verdict:
     """Ask the policy that is stored now about *threat*; used again at the lease."""
-    registered = registered_assets(threat.detection, organisation)
-    context = Context(
+    context = _context(organisation, registered_assets(threat.detection, organisation))
+    settings = tx.policy_settings(threat.organisation)
+    return judge(threat.detection, settings, context, now=now, step_order=step_order)
+
+
+def _context(organisation: Organisation, registered: tuple[RegisteredAsset, ...]) -> Context:
+    return Context(
         sector=organisation.sector,
         asset_types=frozenset(asset.type for asset in registered if asset.type),
         tags=frozenset(tag for asset in registered for tag in asset.tags),
     )
-    settings = tx.policy_settings(threat.organisation)
-    return judge(threat.detection, settings, context, now=now, step_order=step_order)
 
 
 def _write_down(
@@ -214,7 +227,7 @@ def _write_down(
     detail: dict[str, object] = {
         "kind": threat.detection.kind,
         "group": threat.group,
-        "digest": threat.digest,
+        "digest": decision.digest or threat.digest,
     }
     tx.record(_record(event, at, caller.name, threat, detail))
     decided_now = before is None or before.decision != decision
@@ -236,6 +249,8 @@ def registered_assets(
     detection: Detection, organisation: Organisation
 ) -> tuple[RegisteredAsset, ...]:
     """Return the entries of the asset register that this detection is about."""
+    if not organisation.assets:
+        return ()
     addresses = {asset.address for asset in detection.assets if asset.address}
     devices = {asset.device for asset in detection.assets if asset.device}
     return tuple(

@@ -6,6 +6,7 @@ where there is none, they are cut off here, so that each holds its thread for a 
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import sys
@@ -95,6 +96,7 @@ def start(worker: Worker) -> None:
     # the writer gives the lock away at each statement; at the default 5 ms it waits for it each
     # time, and everybody waits for the writer
     sys.setswitchinterval(SWITCH_S)
+    gc.freeze()  # what is there now stays: a full collection over it takes a tenth of a second
     eme = worker.application.extensions["eme"]
     worker.eme_work = (Deliverer(eme), eme.schedule())
     worker.eme_ending = threading.Event()

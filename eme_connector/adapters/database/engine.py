@@ -91,9 +91,10 @@ class DatabaseStore(DatabaseReads, RelayQueries):
 
     def follow_keywords(self) -> int:
         """Index the next batch of changed threats; return how many entries it had."""
-        entries = self._all(keywords.waiting())
+        entries = self._rows(keywords.WAITING)
         if entries:
-            self.transact(lambda tx: tx.index_keywords(entries))  # type: ignore[attr-defined]
+            words = keywords.words_of(entries)
+            self.transact(lambda tx: tx.index_keywords(words))  # type: ignore[attr-defined]
         return len(entries)
 
     def void_leases(self) -> None:
@@ -122,8 +123,11 @@ def connect_sqlite(path: str) -> sqlite3.Connection:
     """Return a connection that writes durably; the file is for its owner alone."""
     if not os.path.exists(path):
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    connection = sqlite3.connect(path, isolation_level=None, timeout=5.0, cached_statements=512)
+    # a page that changes often is copied into the file once per checkpoint: seldom, then
+    for pragma in (
+        "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=8000",
+    ):  # fmt: skip
         connection.execute(f"PRAGMA {pragma}")
     return connection
 

@@ -6,17 +6,17 @@ listed at once; a word that matches many is checked row by row during the list's
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Executable, Select, TextClause, bindparam, func, select, text
+from sqlalchemy import ColumnElement, Executable, TextClause, bindparam, text
 
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.statements import Connection, Statement
-from eme_connector.domain.threat import Threat
 from eme_connector.errors import StoreUnavailable
-from eme_connector.formats.codec import load_threat
 
 INTERVAL_S = 0.5
 BATCH = 500
@@ -54,7 +54,28 @@ _MOVE = Statement(
         .on_conflict_do_update(index_elements=["name"], set_={"value": bindparam("value")})
     )
 )
+# one step per viewer down the index of changes: there is none over all of them
+_BEHIND = """
+WITH RECURSIVE viewers (viewer) AS (
+  SELECT min(viewer) FROM listing
+  UNION ALL
+  SELECT (SELECT min(viewer) FROM listing WHERE viewer > viewers.viewer)
+  FROM viewers WHERE viewers.viewer IS NOT NULL
+)
+SELECT {columns} FROM viewers
+JOIN listing ON listing.viewer = viewers.viewer AND listing.change > coalesce(
+  (SELECT value FROM sequence WHERE name = 'keywords'), 0)
+"""
+WAITING = Statement(
+    text(
+        _BEHIND.format(columns="threat.seq, threat.body, listing.change")
+        + f"JOIN threat ON threat.id = listing.threat_id ORDER BY listing.change LIMIT {BATCH}"
+    )
+)
+OLDEST_WAITING = Statement(text(_BEHIND.format(columns="min(listing.changed_at)")))
 Rows = Callable[[Executable], Sequence[Any]]
+Entry = tuple[int, str, int]
+"""(seq, body, change) of a threat whose words are to be indexed."""
 
 
 def matching(keyword: str, dialect: str, rows: Rows) -> ColumnElement[bool] | None:
@@ -72,19 +93,26 @@ def matching(keyword: str, dialect: str, rows: Rows) -> ColumnElement[bool] | No
     return _exists(text(f"EXISTS ({one})").bindparams(words=quoted))
 
 
-def lag(rows: Rows, at: int) -> float:
-    """Return how many seconds the index is behind *at* (µs), 0 when nothing waits."""
-    first = rows(_behind().limit(1))
-    return max(0.0, (at - first[0].changed_at) / 1_000_000) if first else 0.0
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is to be indexed: rows (seq, document), and the cursor behind them."""
+
+    rows: tuple[dict[str, Any], ...]
+    cursor: int
 
 
-def index(connection: Connection, entries: Sequence[Any]) -> None:
-    """Put *entries* (seq, body, change) into the index and move the cursor behind them."""
-    for entry in entries:
-        document = _document(load_threat(entry.body))
-        connection.run(_DROP, {"seq": entry.seq})
-        connection.run(_ADD[connection.dialect.name], {"seq": entry.seq, "document": document})
-    connection.run(_MOVE, {"value": max(entry.change for entry in entries)})
+def words_of(entries: Sequence[Entry]) -> Words:
+    """Return the words of *entries*; several viewers of one threat make one row."""
+    documents = {seq: _document(json.loads(body)) for seq, body, _ in entries}
+    rows = tuple({"seq": seq, "document": words} for seq, words in documents.items())
+    return Words(rows, max(change for *_, change in entries))
+
+
+def index(connection: Connection, words: Words) -> None:
+    """Put *words* into the index and move the cursor behind them."""
+    connection.run_many(_DROP, [{"seq": row["seq"]} for row in words.rows])
+    connection.run_many(_ADD[connection.dialect.name], words.rows)
+    connection.run(_MOVE, {"value": words.cursor})
 
 
 class KeywordFollower:
@@ -114,27 +142,11 @@ class KeywordFollower:
                 self._ended.wait(INTERVAL_S)
 
 
-def waiting() -> Select[Any]:
-    """Return the query for the next batch of entries to index."""
-    return _behind().limit(BATCH)
-
-
-def _behind() -> Select[Any]:
-    done = select(t.sequence.c.value).where(t.sequence.c.name == CURSOR).scalar_subquery()
-    joined = t.listing.join(t.threat, t.threat.c.id == t.listing.c.threat_id)
-    entry = t.listing.c
-    return (
-        select(t.threat.c.seq, t.threat.c.body, entry.change, entry.changed_at)
-        .select_from(joined)
-        .where(entry.change > func.coalesce(done, 0))
-        .order_by(entry.change)
-    )
-
-
-def _document(threat: Threat) -> str:
-    found = threat.detection
-    texts = [found.name, found.threat, found.summary, found.source, found.actor, threat.id]
-    texts += [text for asset in found.assets for text in (asset.device, asset.address)]
+def _document(threat: dict[str, Any]) -> str:
+    found = threat["detection"]
+    texts = [found[name] for name in ("name", "threat", "summary", "source", "actor")]
+    texts.append(threat["id"])
+    texts += [text for asset in found["assets"] for text in (asset["device"], asset["address"])]
     return "\n".join(one for one in texts if one)
 
 

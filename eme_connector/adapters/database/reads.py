@@ -90,7 +90,10 @@ class DatabaseReads:
         )
 
     def aggregate(self, viewer: str, at: int) -> Aggregate:
-        return charts.aggregate(viewer, at, self._all, keywords.lag(self._all, at))
+        oldest = self._first(keywords.OLDEST_WAITING)
+        behind = oldest[0] if oldest else None
+        lag = 0.0 if behind is None else max(0.0, (at - behind) / 1_000_000)
+        return charts.aggregate(viewer, at, self._all, lag)
 
     def raw(self, threat_id: str, revision: int) -> bytes | None:
         row = self._first(_RAW, id=threat_id, revision=revision)

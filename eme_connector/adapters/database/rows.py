@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from eme_connector.adapters.database import keywords
 from eme_connector.adapters.database.accounts import AccountRows
 from eme_connector.adapters.database.deliveries import DeliveryRows
 from eme_connector.adapters.database.directory import DirectoryRows
+from eme_connector.adapters.database.keywords import Words
 from eme_connector.adapters.database.misp import MispRows
 from eme_connector.adapters.database.pending import Pending
 from eme_connector.adapters.database.relay import RelayRows
@@ -31,6 +31,6 @@ class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows, ScheduleRows, R
         is_sqlite = connection.dialect.name == "sqlite"
         self._shard = 0 if is_sqlite else random.randrange(SHARDS)  # noqa: S311
 
-    def index_keywords(self, entries: Sequence[Any]) -> None:
-        """Put *entries* into the keyword index."""
-        keywords.index(self._db, entries)
+    def index_keywords(self, words: Words) -> None:
+        """Put *words* into the keyword index."""
+        keywords.index(self._db, words)
