@@ -64,10 +64,11 @@ class ThreatWrites(Protocol):
     def find_threat(self, threat_id: str) -> Threat | None: ...
     def may_read(self, threat_id: str, viewer: str) -> bool: ...
 
-    def add_threat(self, threat: Threat, raw: bytes, viewers: Collection[str]) -> None:
+    def add_threat(self, threat: Threat, raw: bytes, viewers: Collection[str]) -> bool:
         """Store a new threat, its raw bytes (revision 1), list entries and counters.
 
-        *viewers* are the organisations whose people may read it in this sidecar.
+        *viewers* are the organisations whose people may read it in this sidecar. False when we
+        have a threat of our own with this identity: nothing is stored then.
         """
         ...
 

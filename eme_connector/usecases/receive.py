@@ -124,12 +124,12 @@ def _take_in(
     tx: Transaction,
 ) -> Received:
     detection = one.detection
-    known = tx.find_own_threat(rules.organisation.uuid, detection.carrier_id, detection.iris_id)
-    if known is None:
-        threat = _first_seen(one, bundle_id, rules, now, _judge(one, rules, now, tx))
-        tx.add_threat(threat, raw, viewers=[threat.organisation])
+    threat = _first_seen(one, bundle_id, rules, now, _judge(one, rules, now, tx))
+    if tx.add_threat(threat, raw, viewers=[threat.organisation]):
         _write_down(threat, "received", caller, rules, now, tx)
         return Received(threat, detection.pointer, new=True)
+    known = tx.find_own_threat(rules.organisation.uuid, detection.carrier_id, detection.iris_id)
+    assert known is not None  # it holds the identity that could not be added
     if known.content_digest == one.digest:
         # senders re-send; a decision already taken must survive
         return Received(known, detection.pointer, new=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import bindparam, delete, select
@@ -44,6 +43,7 @@ class AccountRows:
 
     _db: Connection
     _pending: Pending
+    _touched: set[str]
 
     def record(self, record: AuditRecord) -> None:
         row = {
@@ -63,6 +63,7 @@ class AccountRows:
     def save_token(self, token: Token) -> None:
         row = _row(token, t.token) | {"rights": json.dumps(sorted(token.rights))}
         self._db.run(put_into(t.token), row)
+        self._touched.add("token")
 
     def save_peer(self, peer: Peer) -> None:
         self._db.run(put_into(t.peer), _row(peer, t.peer))
@@ -109,9 +110,8 @@ def account_of(row: dict[str, Any]) -> Account:
     return Account(**(row | {"disabled": bool(row["disabled"])}))
 
 
-@lru_cache(maxsize=1024)
 def token_of(row: tuple[Any, ...]) -> Token:
-    """Return the token in *row*, the columns of its table (equal rows are read once)."""
+    """Return the token in *row*, the columns of its table."""
     found = dict(zip(t.token.columns.keys(), row, strict=True))
     rights = frozenset(Right(word) for word in json.loads(found["rights"]))
     return Token(**(found | {"rights": rights}))

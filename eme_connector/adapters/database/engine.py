@@ -78,6 +78,8 @@ class DatabaseStore(DatabaseReads, RelayQueries):
 
     def hear(self, topics: frozenset[str]) -> None:
         """Tell our listeners what another process has committed."""
+        if "token" in topics:
+            self._tokens.clear()
         for listener in self._listeners:
             listener(topics)
 

@@ -33,6 +33,7 @@ _NEW_IDS = Statement(
         func.generate_series(literal_column("1"), bindparam("many"))
     )
 )
+_SALT = 32
 
 
 class Pending:
@@ -71,12 +72,7 @@ class Pending:
 
     def write(self) -> None:
         """Write it all, and what the connection holds back."""
-        for number, record in zip(
-            self._new_ids(t.audit, len(self._records)), self._records, strict=True
-        ):
-            self._db.later(t.audit, record | {"id": number, "leaf_index": None})
-            self._db.later(t.audit_salt, {"audit_id": number, "salt": os.urandom(32)})
-        self._records.clear()
+        self._write_records()
         self._db.flush()
         if "change" in self._last:
             self._db.run(put_into(t.sequence), {"name": "change", "value": self._last["change"]})
@@ -87,6 +83,15 @@ class Pending:
                 row = dict(zip(table.columns.keys(), (*key, n), strict=True))
                 self._db.run(add_to(table), row)
         self._counts.clear()
+
+    def _write_records(self) -> None:
+        many = len(self._records)
+        salts = os.urandom(_SALT * many)
+        for place, number in enumerate(self._new_ids(t.audit, many)):
+            salt = salts[_SALT * place : _SALT * (place + 1)]
+            self._db.later(t.audit, self._records[place] | {"id": number, "leaf_index": None})
+            self._db.later(t.audit_salt, {"audit_id": number, "salt": salt})
+        self._records.clear()
 
     def _new_ids(self, table: Table, many: int) -> range | list[int]:
         if not many:

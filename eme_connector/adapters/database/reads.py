@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -32,6 +33,9 @@ from eme_connector.domain.threat import Threat
 from eme_connector.errors import StoreUnavailable
 from eme_connector.formats.codec import load_threat
 
+TOKEN_KEPT_S = 1.0
+"""How long another process may go on taking a token after it was changed here."""
+_MOST_TOKENS = 1024
 _D = t.delivery.c
 _P = bindparam
 
@@ -77,6 +81,7 @@ class DatabaseReads:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._spare = SpareConnections(engine)
+        self._tokens: dict[str, tuple[Token, float]] = {}
 
     def find_visible_threat(self, threat_id: str, viewer: str) -> Threat | None:
         row = self._first(_VISIBLE, id=threat_id, viewer=viewer)
@@ -170,8 +175,17 @@ class DatabaseReads:
         return tuple(Account(**row._asdict()) for row in rows)
 
     def find_token(self, prefix: str) -> Token | None:
+        kept = self._tokens.get(prefix)
+        if kept is not None and kept[1] > time.monotonic():
+            return kept[0]
         row = self._first(_TOKEN, prefix=prefix)
-        return token_of(tuple(row)) if row else None
+        if row is None:
+            return None
+        if len(self._tokens) >= _MOST_TOKENS:
+            self._tokens.clear()
+        found = token_of(row)
+        self._tokens[prefix] = found, time.monotonic() + TOKEN_KEPT_S
+        return found
 
     def tokens(self) -> tuple[Token, ...]:
         rows = self._all(select(t.token).order_by(t.token.c.created_at))

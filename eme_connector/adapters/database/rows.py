@@ -28,6 +28,7 @@ class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows, ScheduleRows, R
         self._clock = clock
         self.pending = self._pending = Pending(connection)
         self.touched = self._touched = set[str]()
+        self._settings = {}  # each accept asks for them: read once a transaction
         is_sqlite = connection.dialect.name == "sqlite"
         self._shard = 0 if is_sqlite else random.randrange(SHARDS)  # noqa: S311
 

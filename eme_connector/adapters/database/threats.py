@@ -14,7 +14,6 @@ from eme_connector.adapters.database.pending import Pending
 from eme_connector.adapters.database.statements import (
     Connection,
     Statement,
-    insert_into,
     put_into,
 )
 from eme_connector.domain.policy import Scope, Setting
@@ -29,6 +28,13 @@ _P = bindparam
 _BY_ID = Statement(select(t.threat.c.body).where(t.threat.c.id == _P("id")).with_for_update())
 _BY_IDENTITY = Statement(
     select(t.threat.c.body).where(t.threat.c.identity == _P("identity")).with_for_update()
+)
+_ADD = Statement(
+    lambda m: (
+        m.insert(t.threat)
+        .values({c.name: _P(c.name) for c in t.threat.columns if c.name != "seq"})
+        .on_conflict_do_nothing(index_elements=["identity"])
+    )
 )
 _SAVE = Statement(update(t.threat).where(t.threat.c.id == _P("old_id")).values(body=_P("body")))
 _VIEWERS = Statement(select(t.listing.c.viewer).where(t.listing.c.threat_id == _P("id")))
@@ -58,6 +64,7 @@ class ThreatRows:
     _db: Connection
     _touched: set[str]
     _pending: Pending
+    _settings: dict[str, tuple[Setting, ...]]
     _shard: int
 
     def find_own_threat(self, organisation: str, carrier_id: str, iris_id: str) -> Threat | None:
@@ -72,7 +79,7 @@ class ThreatRows:
     def may_read(self, threat_id: str, viewer: str) -> bool:
         return self._db.one(_MAY_READ, {"id": threat_id, "viewer": viewer}) is not None
 
-    def add_threat(self, threat: Threat, raw: bytes, viewers: Collection[str]) -> None:
+    def add_threat(self, threat: Threat, raw: bytes, viewers: Collection[str]) -> bool:
         found = threat.detection
         own = threat.origin is None
         row = {
@@ -84,10 +91,12 @@ class ThreatRows:
             "origin": threat.origin,
             "body": dump_threat(threat).decode(),
         }
-        self._db.run(insert_into(t.threat), row)
+        if not self._db.run(_ADD, row):
+            return False
         self._keep_raw(threat, raw)
         for viewer in viewers:
             self._db.later(t.listing, self._entered(threat, viewer))
+        return True
 
     def add_viewer(self, threat: Threat, viewer: str) -> None:
         if not self.may_read(threat.id, viewer):
@@ -102,8 +111,11 @@ class ThreatRows:
             self._enter(threat, viewer)
 
     def policy_settings(self, organisation: str) -> tuple[Setting, ...]:
-        rows = self._db.all(_SETTINGS, {"organisation": organisation})
-        return tuple(setting_of(body) for (body,) in rows)
+        found = self._settings.get(organisation)
+        if found is None:
+            rows = self._db.all(_SETTINGS, {"organisation": organisation})
+            found = self._settings[organisation] = tuple(setting_of(body) for (body,) in rows)
+        return found
 
     def find_policy_setting(self, setting_id: str) -> Setting | None:
         row = self._db.one(_SETTING, {"id": setting_id})
@@ -116,6 +128,7 @@ class ThreatRows:
             "body": _setting_body(setting),
         }
         self._db.run(put_into(t.policy_setting), row)
+        self._settings.clear()
 
     def is_stopped(self, organisation: str) -> bool:
         return self._db.one(_STOPPED, {"organisation": organisation}) is not None
