@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from eme_connector.usecases.schedule import Schedule
     from eme_connector.usecases.work import Worker as Deliverer
 
-SWITCH_S = 0.0005
 AGAIN_S = 1.0
 READ_S = 30.0
 SEND_MS = 30_000
@@ -93,9 +91,6 @@ def start(worker: Worker) -> None:
     """Begin to deliver, once no other process of ours does."""
     from eme_connector.usecases.work import Worker as Deliverer
 
-    # the writer gives the lock away at each statement; at the default 5 ms it waits for it each
-    # time, and everybody waits for the writer
-    sys.setswitchinterval(SWITCH_S)
     gc.freeze()  # what is there now stays: a full collection over it takes a tenth of a second
     eme = worker.application.extensions["eme"]
     worker.eme_work = (Deliverer(eme), eme.schedule())

@@ -118,17 +118,17 @@ class StoreContract(
 
         def take(_):
             def work(tx):
-                known = tx.find_own_threat(CI, same.carrier_id, same.iris_id)
-                if known:
-                    return known.id
                 fresh = some(detection=same)
-                tx.add_threat(fresh, b"", viewers=[CI])
-                return fresh.id
+                if tx.add_threat(fresh, b"", viewers=[CI]):
+                    return fresh.id
+                return tx.find_own_threat(CI, same.carrier_id, same.iris_id).id
 
             return store.transact(work)
 
         with ThreadPoolExecutor(8) as pool:
-            assert len(set(pool.map(take, range(24)))) == 1
+            (only,) = set(pool.map(take, range(24)))
+        assert [one.id for one in store.list_threats(ListQuery(CI)).threats] == [only]
+        assert store.aggregate(CI, AT).hours[-1].total == 1
 
     def test_listeners_hear_after_the_commit(self, store):
         heard = []
