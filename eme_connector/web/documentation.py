@@ -121,13 +121,17 @@ _IF_MATCH = {
 }
 
 
+_ABSENT = ("vulnerability-scanning", "/misp/hint")
+"""What is not there without its section of the configuration."""
+
+
 def _refusals(found: Operation) -> list[int]:
     statuses = [400, 422, 503]
     if isinstance(found.right, Right):
         statuses += [401, 403]
     elif found.right == "signed" or "session" in found.path:
         statuses += [401, 403, 409]
-    if "{" in found.path or "<" in found.path or found.path.endswith("vulnerability-scanning"):
+    if "{" in found.path or "<" in found.path or found.path.endswith(_ABSENT):
         statuses.append(404)
     if found.method != "GET":
         statuses += [409, 413, 415]
