@@ -60,7 +60,7 @@ def kept_home(foreign: Foreign, detections: Iterable[Detection]) -> Foreign:
 
 def within(foreign: Foreign, tlp: Tlp) -> Foreign:
     """Return *foreign* with what is marked more strictly than *tlp* left to our organisation."""
-    whole = _stricter(({"name": name} for name in foreign.tags), tlp)
+    whole = _stricter([{"name": name} for name in foreign.tags], tlp)
     return replace(
         foreign,
         attributes=[_marked(one, tlp, whole=whole) for one in foreign.attributes],
@@ -75,7 +75,7 @@ def _marked(one: Json, tlp: Tlp, *, whole: bool) -> Json:
     return one
 
 
-def _stricter(found: Iterable[object], tlp: Tlp) -> bool:
+def _stricter(found: object, tlp: Tlp) -> bool:
     marking = tlp_of(found)
     order = list(Tlp)
     return marking is not None and order.index(marking) > order.index(tlp)

@@ -62,18 +62,23 @@ def strictest(names: Iterable[str]) -> list[str]:
     """Return *names* once each, with the strictest TLP first and no other TLP."""
     several = list(names)
     others = [name for name in dict.fromkeys(several) if name.lower() not in _TLP]
-    marking = tlp_of({"name": name} for name in several)
+    marking = tlp_of([{"name": name} for name in several])
     return [f"tlp:{marking}", *others] if marking else others
 
 
 def labels(event: Json) -> list[str]:
     """Return the names of an event's tags but for the markings."""
-    names = (str(tag.get("name", "")) for tag in event.get("Tag") or () if isinstance(tag, dict))
-    return [name for name in dict.fromkeys(names) if name and name.lower() not in _TLP]
+    names = dict.fromkeys(_names(event.get("Tag")))
+    return [name for name in names if name and name.lower() not in _TLP]
 
 
-def tlp_of(tags: Iterable[object]) -> Tlp | None:
+def tlp_of(tags: object) -> Tlp | None:
     """Return the strictest TLP among MISP's *tags*, or None; TLP 1's white is clear."""
-    names = (str(tag.get("name", "")).lower() for tag in tags if isinstance(tag, dict))
+    names = (name.lower() for name in _names(tags))
     found = [_TLP[name] for name in names if name in _TLP]
     return max(found, key=_ORDER.index, default=None)
+
+
+def _names(tags: object) -> list[str]:
+    several = tags if isinstance(tags, list | tuple) else ()
+    return [str(tag.get("name", "")) for tag in several if isinstance(tag, dict)]
