@@ -1,7 +1,7 @@
 """The mapping of IRIS bundles to MISP events beside misp-stix, which keeps nothing of them.
 
-Same bundles, same process, rounds in turn; seconds are those of one core. misp-stix is given what it needs at least: its own
-loader and its parser for foreign content.
+Same bundles, same process, rounds in turn; seconds are those of one core. misp-stix is given what
+it needs at least: its own loader and its parser for foreign content.
 """
 
 from __future__ import annotations
