@@ -13,6 +13,7 @@ from eme_connector import config as configuration
 from eme_connector.domain.sharing import Organisation, Topology
 from eme_connector.errors import ConfigError
 from eme_connector.ports import Cerebrate, Channel, Clock, MispSharing, Pgp, Shared, Signer, Store
+from eme_connector.ports.misp_setup import MispAdministration
 from eme_connector.ports.sidecar import Sidecar
 from eme_connector.usecases.keyring import live_peers
 from eme_connector.usecases.schedule import Job, Schedule
@@ -148,6 +149,21 @@ def build(
         shared=_share(config, found, own.fingerprint),
         cookie_secret=load_secret(config.instance.data_dir),
     )
+
+
+def open_misp(config: configuration.Config, key: str | None = None) -> MispAdministration:
+    """Return our own MISP for a check, with a site admin's *key* for changes.
+
+    Raises:
+        ConfigError: there is no section `misp:`.
+    """
+    from eme_connector.adapters.egress import Gate
+    from eme_connector.adapters.misp.open import open_admin
+    from eme_connector.errors import ConfigError
+
+    if config.misp is None:
+        raise ConfigError(["misp: there is no such section; docs/configuration.md describes it"])
+    return open_admin(config.misp, Gate.of(config.egress.private_networks), key)
 
 
 def open_sidecar(url: str, token: str) -> Sidecar:

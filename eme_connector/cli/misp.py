@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from eme_connector.cli.context import json_option, show
+from eme_connector.cli.context import Context, json_option, show
 
 if TYPE_CHECKING:
     from eme_connector.domain.risk import CriticalityOrder
+    from eme_connector.ports.misp_setup import MispAdministration
     from eme_connector.usecases.explain import Explained
+    from eme_connector.usecases.misp_setup import Finding
 
 MOST_SHOWN = 8
+_SIGNS = {"ok": "✓", "warning": "!", "error": "✗"}
 
 
 @click.group()
@@ -44,6 +48,66 @@ def explain(file: str, criticality_order: CriticalityOrder, every: bool, as_json
     data = sys.stdin.buffer.read() if file == "-" else _read(file)
     found = usecase.explain(data, criticality_order)
     show(found.accounting.document(), as_json, _lines(found, every))
+
+
+@misp.command()
+@click.option("--admin-key-file", help="API key of a site admin: sees servers and settings too.")
+@json_option
+@click.pass_obj
+def check(context: Context, admin_key_file: str | None, as_json: bool) -> None:
+    """Look at everything in our MISP that has to be right, and name the fix; ends with 1 if not."""
+    _, findings = _looked(context, admin_key_file)
+    healthy = all(one.level != "error" for one in findings)
+    document = {"ok": healthy, "findings": [one.document() for one in findings]}
+    show(document, as_json, _told(findings))
+    sys.exit(0 if healthy else 1)
+
+
+@misp.command()
+@click.option("--apply", is_flag=True, help="Make the changes; without it they are only shown.")
+@click.option("--admin-key-file", help="API key of a site admin; the changes need it.")
+@json_option
+@click.pass_obj
+def bootstrap(context: Context, apply: bool, admin_key_file: str | None, as_json: bool) -> None:
+    """Make our MISP ready: taxonomies, flags of servers, a setting; without --apply only told."""
+    from eme_connector.usecases import misp_setup
+
+    system, findings = _looked(context, admin_key_file)
+    wanted = [one.change.says for one in findings if one.change]
+    made = misp_setup.apply(findings, system) if apply else []
+    by_hand = [one for one in findings if one.level != "ok" and not one.change]
+    document = {
+        "applied": apply,
+        "changes": made if apply else wanted,
+        "by_hand": [one.document() for one in by_hand],
+    }
+    said = "done" if apply else "would"
+    lines = [f"{said}: {one}" for one in (made if apply else wanted)] or ["nothing to change"]
+    show(document, as_json, [*lines, *_told(by_hand)])
+
+
+def _looked(context: Context, key_file: str | None) -> tuple[MispAdministration, list[Finding]]:
+    from eme_connector.bootstrap import open_misp
+    from eme_connector.usecases import misp_setup
+
+    config = context.load()
+    key = _read(key_file).decode().strip() if key_file else None
+    system = open_misp(config, key)
+    setup = system.read()
+    if key is not None:
+        # what the admin sees, and whose key the sidecar has
+        own = open_misp(config).read()
+        setup = replace(
+            setup, organisation=own.organisation, role=own.role, permissions=own.permissions
+        )
+    return system, misp_setup.check(setup, config.instance.organisation)
+
+
+def _told(findings: list[Finding]) -> Iterator[str]:
+    for one in findings:
+        yield f"{_SIGNS[one.level]} {one.part}: {one.detail}"
+        if one.fix:
+            yield f"    → {one.fix}"
 
 
 def _read(file: str) -> bytes:

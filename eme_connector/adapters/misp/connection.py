@@ -103,6 +103,14 @@ class Connection:
         more = {"x-pgp-signature": sign(data)} if sign else {}
         return self._read(self._call("POST", path, data, more))
 
+    def date(self) -> str:
+        """Return MISP's own clock as its answers tell it (the Date header), or an empty text.
+
+        Raises:
+            DeliveryError
+        """
+        return self._call("GET", "/servers/getVersion").headers.get("date", "")
+
     def ping(self) -> None:
         """Raise DeliveryError unless it answers and knows our key."""
         self.get("/servers/getVersion")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from pydantic import SecretStr
+
 from eme_connector.adapters.egress import Gate
 from eme_connector.adapters.gpg import GnuPg
+from eme_connector.adapters.misp.admin import MispAdmin
 from eme_connector.adapters.misp.channel import MispChannel, Source, Terms
 from eme_connector.adapters.misp.check import MispCheck
 from eme_connector.adapters.misp.client import MispClient
@@ -35,6 +38,12 @@ def open_client(section: Misp, gate: Gate) -> MispClient:
             unsafe=section.verify_tls != "yes",
         )
     )
+
+
+def open_admin(section: Misp, gate: Gate, key: str | None = None) -> MispAdmin:
+    """Return our own MISP as the user of *key* sees it, of the configured one for None."""
+    chosen = section if key is None else section.model_copy(update={"key": SecretStr(key)})
+    return MispAdmin(open_client(chosen, gate))
 
 
 @lru_cache(maxsize=8)
