@@ -16,6 +16,7 @@ from tests.server.person import Person
 from tests.server.streams import Pages
 
 EACH = 100
+NOISE_S = 0.02
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +38,14 @@ def sidecar(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "rate", "slack"),
+    ("seconds", "rate", "part"),
     [
-        # of 60 posts the 99th percentile is the worst one: other work on the machine counts too
-        pytest.param(3, 20, 0.3, id="short"),
-        pytest.param(30, 40, 0.0, marks=pytest.mark.long, id="long"),
+        # of 60 posts the 99th percentile is the worst one, whatever else the machine does then
+        pytest.param(3, 20, 0.8, id="short"),
+        pytest.param(30, 40, 0.99, marks=pytest.mark.long, id="long"),
     ],
 )
-def test_every_page_sees_what_it_may_see_within_a_second(sidecar, seconds, rate, slack):
+def test_every_page_sees_what_it_may_see_within_a_second(sidecar, seconds, rate, part):
     send(sidecar, seconds=1, rate=rate)
     _, alone = send(sidecar, seconds=seconds, rate=rate)
     people = {name: Person(sidecar.url, name) for name in ("anna", "olga")}
@@ -63,10 +64,10 @@ def test_every_page_sees_what_it_may_see_within_a_second(sidecar, seconds, rate,
         }
         assert set(page.seen) == set(mine)
     late = max(page.seen[threat] - answered[threat][1] for page in pages for threat in page.seen)
-    figures = f"p99 {worst(alone):.4f} alone, {worst(together):.4f} with {len(pages)} streams"
-    print(f"{figures}; latest event {late:.3f} s")
+    figures = [f"{percentile(one, part):.4f}" for one in (alone, together)]
+    print(f"{part}: {figures} s without and with {len(pages)} streams; latest {late:.3f} s")
     assert late < 1.0
-    assert worst(together) <= 2 * worst(alone) + slack
+    assert percentile(together, part) <= 2 * percentile(alone, part) + NOISE_S
 
 
 def send(sidecar, *, seconds, rate):
@@ -91,6 +92,6 @@ def send(sidecar, *, seconds, rate):
     return answered, waited
 
 
-def worst(waited):
-    """Return the 99th percentile."""
-    return sorted(waited)[int(len(waited) * 0.99)]
+def percentile(waited, part):
+    """Return how long that part of the posts took at most."""
+    return sorted(waited)[int(len(waited) * part)]

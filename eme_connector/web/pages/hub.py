@@ -31,6 +31,7 @@ class Hub:
         self.ended = False
         self._listening = False
         self._changed = threading.Condition()
+        self._heard = threading.Event()
         self._looking = threading.Lock()
         self._looks: dict[object, tuple[int, float, object]] = {}
 
@@ -49,7 +50,8 @@ class Hub:
         with self._changed:
             first, self._listening = not self._listening, True
         if first:
-            store.subscribe(self.wake)
+            threading.Thread(target=self._pass_on, name="eme-hub", daemon=True).start()
+            store.subscribe(self.hear)
 
     def enter(self) -> bool:
         """Count a new stream; False when there are as many as may be."""
@@ -64,6 +66,17 @@ class Hub:
         with self._changed:
             self._open -= 1
 
+    def hear(self, touched: frozenset[str]) -> None:
+        """Note a change: the committing thread must not stand in line with those who wait."""
+        if "change" in touched:
+            self._heard.set()
+
+    def _pass_on(self) -> None:
+        while not self.ended:
+            self._heard.wait()
+            self._heard.clear()
+            self.wake(frozenset({"change"}))
+
     def wake(self, touched: frozenset[str]) -> None:
         """Wake all who wait when a change was committed."""
         if "change" in touched:
@@ -77,6 +90,7 @@ class Hub:
             self.ended = True
             self._turn += 1
             self._changed.notify_all()
+        self._heard.set()
 
     def look(self, what: object, turn: int, read: Callable[[], T]) -> T:
         """Return what *read* gives, or gave another stream for the same *what* since *turn*."""
