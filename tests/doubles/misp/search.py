@@ -107,6 +107,12 @@ def _filters(call: Call) -> Json:
     return named | call.wrapped("request")
 
 
+def _number(text: str) -> int:
+    """Return a text as MySQL compares it with a number: by its first digits, or 0."""
+    found = re.match(r"\s*(\d+)", text)
+    return int(found[1]) if found else 0
+
+
 def _event_matches(call: Call, event: Event, asked: Json, *, inside: bool = False) -> bool:
     state = call.state
     org = state.organisations[event.orgc_id]
@@ -114,9 +120,7 @@ def _event_matches(call: Call, event: Event, asked: Json, *, inside: bool = Fals
         "eventid": lambda v: str(event.id) in _texts(v) or event.uuid in _texts(v),
         "org": lambda v: {org.uuid, org.name, str(org.id)} & set(_texts(v)) != set(),
         "tags": lambda v: _tagged([one.tag.name for one in event.tags], v),
-        "sharinggroup": lambda v: (
-            event.distribution == 4 and str(event.sharing_group_id) in _texts(v)
-        ),
+        "sharinggroup": lambda v: event.sharing_group_id in [_number(one) for one in _texts(v)],
         "eventinfo": lambda v: _like(event.info, str(v)),
         "publish_timestamp": lambda v: _since(call, event.publish_timestamp, v),
         "published": lambda v: event.published or not _truth(v),
