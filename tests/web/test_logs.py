@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+import structlog
+
 from eme_connector.domain.rights import Right
 from eme_connector.web.observe import set_up_logs
 from tests.bundles import bundle
@@ -47,6 +50,20 @@ def _use_everything(site, document):
     return site.client().get("/metrics", headers=site.token(Right.AUDIT)).text
 
 
+@pytest.fixture
+def logs_of_this_test(monkeypatch):
+    """Let no logger keep the stream of this test, which is closed at its end."""
+    configure = structlog.configure
+    monkeypatch.setattr(
+        structlog,
+        "configure",
+        lambda **how: configure(**how | {"cache_logger_on_first_use": False}),
+    )
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("logs_of_this_test")
 def test_nothing_of_a_detection_or_a_person_is_in_a_log_or_a_metric(make_site, capsys, corpora):
     site = make_site(log={"level": "debug"})
     set_up_logs(site.eme.config.log)
@@ -70,6 +87,7 @@ def test_nothing_of_a_detection_or_a_person_is_in_a_log_or_a_metric(make_site, c
         assert secret not in log
 
 
+@pytest.mark.usefixtures("logs_of_this_test")
 def test_a_fault_of_ours_shows_a_number_and_logs_no_values(make_site, capsys, monkeypatch):
     site = make_site(log={"level": "info"})
     set_up_logs(site.eme.config.log)
