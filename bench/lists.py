@@ -1,0 +1,288 @@
+"""Lists and charts over many threats: at the store, and over HTTP while detections come in.
+
+`python -m bench.lists [ROWS]` runs it alone. Deliveries are held back meanwhile: what is measured
+is accepting and reading.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sqlite3
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import requests
+
+from bench import offer
+from bench.fill import DAYS, THREATS, WORDS, Cast, check, fill
+from eme_connector.adapters.database import DatabaseStore, open_store
+from eme_connector.adapters.locks import DELIVERING, FileLock
+from eme_connector.demo.processes import free_port
+from eme_connector.demo.world import World
+from eme_connector.domain.listing import ListQuery
+from eme_connector.domain.risk import Band
+from eme_connector.domain.threat import Kind, Status
+
+ORGANISATIONS, LISTS, FOLLOWED = 50, 1000, 2
+RATE, LISTS_PER_S = 500, 5
+Words = dict[str, Any]
+"""A list as the API words it: the parameters of its query."""
+
+
+@dataclass
+class Timed:
+    """How long each list took, in ms, and which it was."""
+
+    taken: list[tuple[float, str]] = field(default_factory=list)
+
+    def p95(self) -> float:
+        """Return how long all but every twentieth took at most."""
+        ordered = sorted(took for took, _ in self.taken)
+        return round(ordered[len(ordered) * 95 // 100], 2)
+
+    def told(self, name: str) -> dict[str, Any]:
+        """Return p50, p95, the longest and which that were, as keys that begin with *name*."""
+        ordered = sorted(self.taken, key=lambda one: one[0])
+        if not ordered:
+            raise SystemExit(f"{name}: no list was answered")
+        return {
+            f"{name}_p50_ms": round(ordered[len(ordered) // 2][0], 2),
+            f"{name}_p95_ms": self.p95(),
+            f"{name}_max_ms": round(ordered[-1][0], 2),
+            f"{name}_worst": [f"{took:.1f} ms {which}" for took, which in ordered[:-6:-1]],
+        }
+
+
+def run(folder: Path, *, rows: int, quick: bool) -> dict[str, Any]:
+    """Fill a database of *rows* threats in *folder*, measure, and return what was found."""
+    names = [f"Operator {number}" for number in range(ORGANISATIONS)]
+    world = World.open(folder, {who: free_port() for who in ("ci", "cert", "receiver")}, names)
+    world.prepare()
+    path = folder / "ci" / "data" / "eme.db"
+    known = list(world.names.values())
+    cast = Cast(world.ci, world.cert, known[:-1], known[-1])
+    load, began = os.getloadavg()[0], time.monotonic()
+    fill(path, rows, cast)
+    found = {"rows": rows, "fill_s": round(time.monotonic() - began, 1)}
+    with closing(open_store(f"sqlite:///{path}")) as store:
+        found |= _at_the_store(store, path, cast)
+    with FileLock(path.parent / DELIVERING):
+        child = world.start("ci")
+        try:
+            found |= _over_http(world, cast, quick)
+        finally:
+            child.ask_to_stop()
+            child.wait()
+    with closing(sqlite3.connect(path)) as driver:
+        (count,) = driver.execute("SELECT count(*) FROM threat").fetchone()
+    stored, acknowledged = count - rows, found["lists_acknowledged"]
+    if not 0 <= stored - acknowledged <= found["lists_unanswered_most"]:
+        raise SystemExit(f"{acknowledged} were acknowledged, {stored} are stored")
+    loads = [round(load, 1), round(os.getloadavg()[0], 1)]
+    return found | {"lists_stored": stored, "lists_load_average": loads}
+
+
+def _at_the_store(store: DatabaseStore, path: Path, cast: Cast) -> dict[str, Any]:
+    at = round(time.time() * 1_000_000)
+    check(path, cast.viewer, store.aggregate(cast.viewer, at), at)
+    charts = [_time(lambda: store.aggregate(cast.viewer, at)) for _ in range(200)]
+    chance, timed = random.Random(11), Timed()  # noqa: S311
+    kinds: dict[str, Timed] = {}  # with a keyword; with a walk past what filters refuse; the rest
+    for _ in range(LISTS):
+        words = asked(chance, cast)
+        query = _query(cast.viewer, words)
+        for number in range(1 + FOLLOWED):
+            began = time.perf_counter()
+            page = store.list_threats(query)
+            took = (time.perf_counter() - began) * 1000
+            how = f"page {number + 1}, {page.walked} walked, {len(page.threats)} found"
+            timed.taken.append((took, f"{json.dumps(words)} ({how})"))
+            kind = (
+                "keyword" if "keyword" in words else "filtered" if page.walked > 1000 else "short"
+            )
+            kinds.setdefault(kind, Timed()).taken.append(timed.taken[-1])
+            if not page.cursor:
+                break
+            query = replace(query, cursor=page.cursor)
+    return {
+        "aggregate_store_ms": round(statistics.median(charts), 2),
+        "aggregate_store_max_ms": round(max(charts), 2),
+        **timed.told("list_store"),
+        **{f"list_store_{kind}_p95_ms": one.p95() for kind, one in sorted(kinds.items())},
+    }
+
+
+def _over_http(world: World, cast: Cast, quick: bool) -> dict[str, Any]:
+    port, token = world.ports["ci"], world.tokens[world.ci]
+    url = f"{world.url('ci')}/api/v1/ci/threats"
+    found = _pages(url, token, cast)
+    seconds, rounds = (3, 3) if quick else (5, 5)
+    warm = offer.closed(port, token, 1)
+    running = offer.start(port, token, RATE, seconds * 3)
+    with _lists_beside(url, token, cast) as timed:
+        offered = offer.finish(running)
+    alone, beside, ratios = [], [], []
+    for _ in range(rounds):
+        alone.append(offer.closed(port, token, seconds))
+        with _lists_beside(url, token, cast):
+            beside.append(offer.closed(port, token, seconds))
+        ratios.append(beside[-1][0] / alone[-1][0])
+    runs = [warm, *alone, *beside]
+    acknowledged = offered["acknowledged"] + sum(one[1] for one in runs)
+    return (
+        found
+        | timed.told("list_http")
+        | {f"list_http_accept_{name}": value for name, value in offered.items()}
+        | {
+            "accept_alone_per_s": round(statistics.median(one[0] for one in alone)),
+            "accept_beside_lists_per_s": round(statistics.median(one[0] for one in beside)),
+            "accept_beside_lists_ratio": round(statistics.median(ratios), 3),
+            "accept_beside_lists_ratios": [round(one, 3) for one in ratios],
+            "lists_acknowledged": acknowledged,
+            "lists_unanswered_most": offer.CONNECTIONS * len(runs),
+        }
+    )
+
+
+def _pages(url: str, token: str, cast: Cast) -> dict[str, Any]:
+    """Time pages by their cursor: 20 of PAGED, 100 of all, and 100 behind nearly all others."""
+    session = _session(token)
+
+    def get(**words: Any) -> Words:
+        answer = session.get(url, params=words, timeout=60)
+        answer.raise_for_status()
+        found: Words = answer.json()
+        return found
+
+    def median(**words: Any) -> float:
+        return round(statistics.median(_time(lambda: get(**words)) for _ in range(50)), 2)
+
+    count, cursor = 0, ""
+    while True:
+        page = get(organisation=cast.paged, limit=100, cursor=cursor)
+        count, cursor = count + len(page["threats"]), page["next"]
+        if not cursor:
+            break
+    deep = get(until=_before(DAYS * 0.95), limit=1)["next"]
+    found = {
+        "page_organisation_rows": count,
+        "page_20_ms": median(organisation=cast.paged, limit=20),
+        "page_first_ms": median(limit=100),
+        "page_deep_ms": median(limit=100, cursor=deep),
+    }
+    ratio = found["page_deep_ms"] / found["page_first_ms"]
+    return found | {"page_deep_ratio": round(ratio, 2)}
+
+
+@contextmanager
+def _lists_beside(url: str, token: str, cast: Cast) -> Iterator[Timed]:
+    """Ask for LISTS_PER_S random lists a second until the end, each timed from when it was due."""
+    timed, ended, chance = Timed(), threading.Event(), random.Random(5)  # noqa: S311
+    mine = threading.local()
+
+    def ask(due: float, words: Words) -> None:
+        if not hasattr(mine, "session"):
+            mine.session = _session(token)
+        answer = mine.session.get(url, params=words, timeout=60)
+        answer.raise_for_status()
+        timed.taken.append(((time.monotonic() - due) * 1000, json.dumps(words)))
+
+    def go_on() -> None:
+        due = time.monotonic()
+        with ThreadPoolExecutor(4) as pool:
+            asked_for = []
+            while not ended.wait(max(0.0, due - time.monotonic())):
+                asked_for.append(pool.submit(ask, due, asked(chance, cast)))
+                due += 1 / LISTS_PER_S
+        failed.extend(one.exception() for one in asked_for if one.exception())
+
+    failed: list[BaseException | None] = []
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        yield timed
+    finally:
+        ended.set()
+        thread.join()
+    if failed:
+        raise SystemExit(f"{len(failed)} lists failed: {failed[0]}")
+
+
+def asked(chance: random.Random, cast: Cast) -> Words:
+    """Return a random list: most combine filters, some find little and some nothing."""
+    filters: dict[str, Callable[[], Any]] = {
+        "status": lambda: chance.choice([str(one) for one in Status]),
+        "type": lambda: chance.choice([str(one) for one in Kind]),
+        "risk": lambda: chance.choice([str(one) for one in Band]),
+        "criticality": lambda: chance.randint(1, 5),
+        "organisation": lambda: chance.choice([*cast.organisations, cast.paged, str(uuid4())]),
+        "since": lambda: _before(DAYS * chance.random() ** 2),
+        "until": lambda: _before(DAYS * chance.random() * 1.1),
+        "keyword": lambda: _keyword(chance),
+    }
+    words = {name: value() for name, value in filters.items() if chance.random() < 0.25}
+    return words | {"sort": chance.choice(["newest", "risk"]), "limit": 25}
+
+
+def _keyword(chance: random.Random) -> str:
+    """Return a word of many threats, of few, of none, or several words."""
+    common, rare = chance.choice(WORDS), f"unit{chance.randrange(5000)}"
+    return chance.choice([common, rare, "nowhere", f"{common} {rare}", chance.choice(THREATS)])
+
+
+def _before(days: float) -> str:
+    return (datetime.now(UTC) - timedelta(days=days)).isoformat()
+
+
+def _query(viewer: str, words: Words) -> ListQuery:
+    status, kind, band = (words.get(name) for name in ("status", "type", "risk"))
+    since, until = (
+        round(datetime.fromisoformat(words[name]).timestamp() * 1_000_000)
+        if name in words
+        else None
+        for name in ("since", "until")
+    )
+    return ListQuery(
+        viewer,
+        "rank" if words["sort"] == "risk" else "newest",
+        status=Status(status) if status else None,
+        kind=Kind(kind) if kind else None,
+        band=Band(band) if band else None,
+        criticality=words.get("criticality"),
+        organisation=words.get("organisation"),
+        since=since,
+        until=until,
+        keyword=words.get("keyword", ""),
+        limit=words["limit"],
+    )
+
+
+def _session(token: str) -> requests.Session:
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {token}"
+    return session
+
+
+def _time(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1000
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="eme-bench-") as target:
+        count = int(sys.argv[1]) if sys.argv[1:] else 100_000
+        print(json.dumps(run(Path(target) / "w", rows=count, quick=True), indent=1))
