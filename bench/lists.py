@@ -68,6 +68,7 @@ class Timed:
 
 def run(folder: Path, *, rows: int, quick: bool) -> dict[str, Any]:
     """Fill a database of *rows* threats in *folder*, measure, and return what was found."""
+    folder = folder / f"lists-{rows}"
     names = [f"Operator {number}" for number in range(ORGANISATIONS)]
     world = World.open(folder, {who: free_port() for who in ("ci", "cert", "receiver")}, names)
     world.prepare()
@@ -285,4 +286,4 @@ def _time(work: Callable[[], object]) -> float:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="eme-bench-") as target:
         count = int(sys.argv[1]) if sys.argv[1:] else 100_000
-        print(json.dumps(run(Path(target) / "w", rows=count, quick=True), indent=1))
+        print(json.dumps(run(Path(target), rows=count, quick=True), indent=1))
