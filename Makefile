@@ -54,8 +54,8 @@ soak: $(VENV)/dev tools
 	@$(BIN)/pytest -m long $(ARGS)
 
 bench: $(VENV)/dev
-	@test -d bench || { echo "there is no bench yet"; exit 1; }
-	@$(BIN)/python -m bench $(ARGS)
+	@command -v wrk >/dev/null || { echo "wrk is missing: apt-get install wrk"; exit 1; }
+	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 docs: $(VENV)/dev
 	@$(BIN)/sphinx-build -W -q -b html docs build/docs && echo "build/docs/index.html"

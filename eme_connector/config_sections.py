@@ -85,6 +85,9 @@ class Serve(Section):
     )
     threads: int = Field(16, ge=2, le=256, description="Threads beside those of live streams.")
     workers: int = Field(1, ge=1, le=64, description="Processes; more than 1 needs PostgreSQL.")
+    deliver: bool = Field(
+        True, description="Deliver from here; false leaves it to `eme worker` processes."
+    )
     behind_proxy: bool = Field(
         False, description="A proxy stands in front; needed to listen beyond loopback."
     )

@@ -95,8 +95,9 @@ def start(worker: Worker) -> None:
     eme = worker.application.extensions["eme"]
     worker.eme_work = (Deliverer(eme), eme.schedule())
     worker.eme_ending = threading.Event()
-    run = partial(_begin_to_work, eme, worker.eme_work, worker.eme_ending)
-    threading.Thread(target=run, name="eme-begin", daemon=True).start()
+    if eme.config.serve.deliver:
+        run = partial(_begin_to_work, eme, worker.eme_work, worker.eme_ending)
+        threading.Thread(target=run, name="eme-begin", daemon=True).start()
     _end_streams_at_term(worker)
 
 

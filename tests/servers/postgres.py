@@ -27,6 +27,7 @@ class Postgres:
         self._programs = _find_programs()
         self._folder = Path(tempfile.mkdtemp(prefix="eme-pg-", dir=_memory()))
         self._process: subprocess.Popen[bytes] | None = None
+        self.flush = False
         self._made = 0
 
     def start(self) -> None:
@@ -36,12 +37,16 @@ class Postgres:
         self._run("initdb", "--no-sync", "-A", "trust", "-U", "eme", "-D", data)
         options = ["-D", data, "-h", "127.0.0.1", "-p", str(self.port), "-k", str(self._folder)]
         self._process = subprocess.Popen(
-            [str(self._programs / "postgres"), *options, "-c", "fsync=off"],
+            [str(self._programs / "postgres"), *options, *self._durability()],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             **self._identity(),
         )
         self._wait()
+
+    def _durability(self) -> tuple[str, ...]:
+        """Most tests need no flush; a benchmark does."""
+        return () if self.flush else ("-c", "fsync=off")
 
     def stop(self) -> None:
         if self._process is not None:

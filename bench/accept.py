@@ -1,0 +1,151 @@
+"""(a) durable accepts a second beside Flask hello, (b) their p99 at half that rate, open loop.
+
+Rounds take turns: floor, accept (deliveries left to others), accept while confirming deliveries
+to a sink, and accept with 1 ms more for each flush. At the end, what is stored is compared with
+what was acknowledged.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import openloop, wrk
+from bench.machine import slow_disk
+from bench.world import counted, hello, new_world, program, started
+from eme_connector.demo.processes import free_port
+from eme_connector.demo.world import World
+
+DRAIN_MOST_S = 120.0
+
+
+@dataclass
+class Variant:
+    """One way to run the sidecar, and what its rounds came to."""
+
+    world: World
+    rates: list[float] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+    p99: list[float] = field(default_factory=list)
+    confirmed: list[float] = field(default_factory=list)
+    drained_s: list[float] = field(default_factory=list)
+    acknowledged: int = 0
+    refused: int = 0
+
+    def post(self, seconds: int, floor: float) -> None:
+        """Load it once."""
+        before = counted(self.world)["delivered"]
+        load = wrk.post(self.world.ports["ci"], self.world.tokens[self.world.ci], seconds)
+        self.confirmed.append((counted(self.world)["delivered"] - before) / seconds)
+        self.rates.append(load.rate)
+        self.ratios.append(load.rate / floor)
+        self.p99.append(load.p99_ms)
+        self.acknowledged += load.acknowledged
+        self.refused += load.refused
+
+    @property
+    def lost(self) -> int:
+        """How many acknowledged detections are not there."""
+        return max(0, self.acknowledged - counted(self.world)["threats"])
+
+
+def run(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
+    """Return the figures of (a) and (b)."""
+    slow = slow_disk(folder)
+    with ExitStack() as stack:
+        floor_port = stack.enter_context(hello())
+        sink = free_port()
+        stack.enter_context(program("-m", "bench.sink", str(sink)))
+        paused = _start(stack, folder / "paused", _paused)
+        draining = _start(stack, folder / "draining", lambda tree: _to_sink(tree, sink))
+        slowed = _start(stack, folder / "slow", _paused, slow) if slow else None
+        floors = []
+        for _ in range(rounds):
+            floors.append(wrk.post(floor_port, "none", seconds).rate)
+            paused.post(seconds, floors[-1])
+            if slowed:
+                slowed.post(seconds, floors[-1])
+            draining.post(seconds, floors[-1])
+            draining.drained_s.append(_drain(draining.world))
+        rate = statistics.median(paused.rates)
+        half = openloop.post(
+            paused.world.ports["ci"], paused.world.tokens[paused.world.ci], rate / 2, seconds * 2
+        )
+        paused.acknowledged += len(half.ms) - half.refused
+        found = _table(floors, paused, draining, slowed)
+        found |= {
+            "accept_p99_ms": half.percentile(99),
+            "accept_p50_ms": half.percentile(50),
+            "accept_p99_rate_per_s": round(rate / 2),
+            "accept_p99_refused": half.refused,
+        }
+        found["accept_lost"] = paused.lost + draining.lost + (slowed.lost if slowed else 0)
+    return found
+
+
+def _start(
+    stack: ExitStack, folder: Path, change: Any, env: dict[str, str] | None = None
+) -> Variant:
+    world = new_world(folder, change)
+    stack.enter_context(started(world, "ci", env=env))
+    return Variant(world)
+
+
+def _paused(tree: dict[str, Any]) -> None:
+    """Leave every delivery to a worker that is not there: they are owed, and stay so."""
+    tree["serve"]["deliver"] = False
+
+
+def _to_sink(tree: dict[str, Any], port: int) -> None:
+    """Dispatch to the sink; the group has no other member, so a share ends at once."""
+    orchestrator = tree["orchestrators"][0]
+    orchestrator["url"] = f"http://127.0.0.1:{port}/playbooks"
+    del orchestrator["look_up_url"]
+    orchestrator["width"] = 16
+    tree["sharing_groups"][0]["members"] = [tree["instance"]["organisation"]]
+
+
+def _drain(world: World) -> float:
+    """Wait until nothing is owed any more; return the seconds, or the most that we wait."""
+    began = time.monotonic()
+    while counted(world)["open"] and time.monotonic() - began < DRAIN_MOST_S:
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+def _table(
+    floors: list[float], paused: Variant, draining: Variant, slowed: Variant | None
+) -> dict[str, Any]:
+    rows = counted(draining.world)
+    found = {
+        "accept_floor_per_s": round(statistics.median(floors)),
+        "accept_per_s": round(statistics.median(paused.rates)),
+        "accept_worst_per_s": round(min(paused.rates)),
+        "accept_floor_ratio": _median(paused.ratios),
+        "accept_worst_p99_ms": round(max(paused.p99), 1),
+        "accept_draining_per_s": round(statistics.median(draining.rates)),
+        "accept_draining_ratio": _median(draining.ratios),
+        "accept_draining_confirmed_per_s": round(statistics.median(draining.confirmed)),
+        "accept_draining_backlog_s": round(max(draining.drained_s), 1),
+        "accept_draining_backlog_goal_s": round(rows["threats"] / len(floors) / 300, 1),
+        "accept_draining_left": rows["open"],
+        "accept_acknowledged": paused.acknowledged + draining.acknowledged,
+        "accept_refused": paused.refused + draining.refused,
+        "accept_slow_fsync_per_s": None,
+        "accept_slow_fsync_ratio": None,
+        "accept_load_average": round(os.getloadavg()[0], 2),
+    }
+    if slowed:
+        pairs = zip(slowed.rates, paused.rates, strict=True)
+        found["accept_slow_fsync_per_s"] = round(statistics.median(slowed.rates))
+        found["accept_slow_fsync_ratio"] = _median([a / b for a, b in pairs])
+    return found
+
+
+def _median(values: list[float]) -> float:
+    return round(statistics.median(values), 3)
