@@ -70,8 +70,8 @@ def _lists(folder: Path, *, quick: bool) -> dict[str, Any]:
 
     Keys without a suffix are those of the larger run that was made.
     """
-    small = lists.run(folder / "small", rows=100_000, quick=quick)
-    large = {} if quick else lists.run(folder / "large", rows=1_000_000, quick=quick)
+    small = lists.run(folder, rows=100_000, quick=quick)
+    large = {} if quick else lists.run(folder, rows=1_000_000, quick=quick)
     return (
         (large or small)
         | {f"{key}_100k": value for key, value in small.items()}
