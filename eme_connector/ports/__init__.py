@@ -42,7 +42,8 @@ T = TypeVar("T")
 class Owed:
     """A new obligation; the store gives it an id and a key of its own.
 
-    It is not taken before `next_at` (seconds since 1970).
+    It is not taken before `next_at` (seconds since 1970); `reason` says why it will wait, where that
+    is known.
     """
 
     lane: str
@@ -53,6 +54,7 @@ class Owed:
     payload: bytes = b""
     digest: str = ""
     next_at: float = 0.0
+    reason: str = ""
 
 
 class ThreatWrites(Protocol):
@@ -62,6 +64,11 @@ class ThreatWrites(Protocol):
         self, organisation: str, carrier_id: str, iris_id: str
     ) -> Threat | None: ...
     def find_threat(self, threat_id: str) -> Threat | None: ...
+
+    def find_threats(self, threat_ids: Iterable[str]) -> dict[str, Threat]:
+        """Return those of them that are here, by id."""
+        ...
+
     def may_read(self, threat_id: str, viewer: str) -> bool: ...
 
     def add_threat(self, threat: Threat, raw: bytes, viewers: Collection[str]) -> bool:
@@ -81,6 +88,10 @@ class ThreatWrites(Protocol):
 
         An entry on the change feed goes with it.
         """
+        ...
+
+    def keep_threats(self, threats: Iterable[Threat]) -> None:
+        """Replace threats in which nothing changed that lists, charts or pages show."""
         ...
 
     def policy_settings(self, organisation: str) -> tuple[Setting, ...]: ...
@@ -130,6 +141,10 @@ class DeliveryWrites(Protocol):
 
     def save_delivery(self, delivery: Delivery, *, fence: int) -> bool:
         """Replace the row only where its fence still is *fence*; say whether it was."""
+        ...
+
+    def save_deliveries(self, moved: Iterable[tuple[Delivery, int]]) -> set[int]:
+        """Replace each row whose fence still is the one given; return the ids of those."""
         ...
 
 

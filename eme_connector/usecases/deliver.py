@@ -7,7 +7,7 @@ transaction; `work` brings the two together.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -43,6 +43,7 @@ _WORDS = {
     ("misp-check", State.DELIVERED): "seen",
     ("misp-feedback", State.DELIVERED): "answered",
 }
+_OF_NO_THREAT = frozenset({"share", "misp", "misp-check", "misp-feedback"})
 _WRITTEN_DOWN = frozenset({State.DELIVERED, State.UNCERTAIN, State.REFUSED, State.DEAD})
 
 
@@ -92,8 +93,7 @@ def turn(
             due = tx.due(lane, now, width=channel.width, limit=limit - len(leased))
             if len(leased) >= limit or not due:
                 break
-            ready = (_lease(one, channel, terms, system, tx) for one in due)
-            leased += [one for one in ready if one is not None]
+            leased += _lease(due, channel, terms, system, tx)
         return leased
 
     return system.store.transact(work)
@@ -215,7 +215,13 @@ def _finishing(
     ]
 
     def work(tx: Transaction) -> list[Delivery | None]:
-        return [_save(one, then, now, tx) for one, then in settled]
+        saved = tx.save_deliveries((then, one.fence) for one, then in settled)
+        # of one that is not saved another has the lease by now: what it finds out counts
+        kept = [then if then.id in saved else None for _, then in settled]
+        for then in kept:
+            if then is not None and then.state in _WRITTEN_DOWN:
+                _settled(then, now, tx)
+        return kept
 
     return work
 
@@ -224,16 +230,12 @@ def _terms(channel: Slots, system: System, now: float, jitter: float = 0.0) -> T
     return Terms(system.config.delivery, channel.repeat, channel.timeout, now, jitter)
 
 
-def _save(leased: Delivery, then: Delivery, now: float, tx: Transaction) -> Delivery | None:
-    if not tx.save_delivery(then, fence=leased.fence):
-        return None  # another has the lease by now: what it finds out counts
-    if then.state in _WRITTEN_DOWN:
-        _write_down(then, now, tx)
-        if then.kind == "dispatch" and then.state in _EXECUTIONS:
-            settle_threat(then, _EXECUTIONS[then.state], micros(now), tx)
-        if then.kind == "misp" and then.state is State.DELIVERED:
-            _owe_checks(then, now, tx)
-    return then
+def _settled(then: Delivery, now: float, tx: Transaction) -> None:
+    _write_down(then, now, tx)
+    if then.kind == "dispatch" and then.state in _EXECUTIONS:
+        settle_threat(then, _EXECUTIONS[then.state], micros(now), tx)
+    if then.kind == "misp" and then.state is State.DELIVERED:
+        _owe_checks(then, now, tx)
 
 
 def _owe_checks(sent: Delivery, now: float, tx: Transaction) -> None:
@@ -257,21 +259,44 @@ def _write_down(one: Delivery, now: float, tx: Transaction) -> None:
 
 
 def _lease(
-    one: Delivery, channel: Slots, terms: Terms, system: System, tx: Transaction
-) -> Delivery | None:
-    """Lease *one* for sending or for asking, or park or withdraw it (None)."""
+    due: Iterable[Delivery], channel: Slots, terms: Terms, system: System, tx: Transaction
+) -> list[Delivery]:
+    """Lease what may leave or be asked about; park or withdraw the rest."""
+    threats = tx.find_threats(one.threat_id for one in due if one.kind not in _OF_NO_THREAT)
+    moves = [(one, _move(one, channel, terms, threats, system, tx)) for one in due]
+    saved = tx.save_deliveries((then, one.fence) for one, then in moves)
+    leased = []
+    for one, then in moves:
+        if then.id in saved and then.state is State.WITHDRAWN:
+            # on a channel where repeats are safe an attempt may have left before
+            detail: dict[str, object] = {
+                "reason": then.reason,
+                "maybe_sent": one.sent_at is not None,
+            }
+            record("withdrawn", micros(terms.now), one.lane, then, detail, tx)
+        elif then.id in saved and then.lease_until > terms.now:
+            leased.append(then)
+    return leased
+
+
+def _move(
+    one: Delivery,
+    channel: Slots,
+    terms: Terms,
+    threats: Mapping[str, Threat],
+    system: System,
+    tx: Transaction,
+) -> Delivery:
+    """Return *one* under a lease, parked, or withdrawn."""
     if one.state is State.SENDING and not one.asking and channel.repeat == "look_first":
         # the lease ran out: whoever had it died between sending and recording
         one = start_asking(one, "crashed", terms)
     if one.asking and terms.may_be_on_its_way(one):
-        parked = replace(one, next_at=terms.asked_first(one), fence=one.fence + 1)
-        tx.save_delivery(parked, fence=one.fence)
-        return None
-    why = None if one.asking else _why_not(one, terms.now, system, tx)
+        return replace(one, next_at=terms.asked_first(one), fence=one.fence + 1)
+    why = None if one.asking else _why_not(one, terms.now, threats, system, tx)
     if why is not None:
-        _withdraw(one, why, terms.now, tx)
-        return None
-    leased = replace(
+        return replace(one, state=State.WITHDRAWN, reason=why, fence=one.fence + 1, lease_until=0.0)
+    return replace(
         one,
         state=State.SENDING,
         fence=one.fence + 1,
@@ -279,14 +304,15 @@ def _lease(
         lease_until=terms.now + lease_seconds(channel),
         sent_at=one.sent_at if one.asking else terms.now,
     )
-    return leased if tx.save_delivery(leased, fence=one.fence) else None
 
 
-def _why_not(one: Delivery, now: float, system: System, tx: Transaction) -> str | None:
+def _why_not(
+    one: Delivery, now: float, threats: Mapping[str, Threat], system: System, tx: Transaction
+) -> str | None:
     """Return why it must not leave: asked in the transaction that leases it, not before."""
-    if one.kind in ("share", "misp", "misp-check", "misp-feedback"):
+    if one.kind in _OF_NO_THREAT:
         return None
-    threat = tx.find_threat(one.threat_id)
+    threat = threats.get(one.threat_id)
     if threat is None:
         return "no-threat"
     if one.kind == "dispatch":
@@ -306,14 +332,3 @@ def _why_not_dispatch(
         verdict = judge_now(threat, organisation, order, moment, tx)
     stopped = tx.is_stopped(threat.organisation)
     return moves.why_not_dispatch(threat, one.digest, now=moment, stopped=stopped, verdict=verdict)
-
-
-def _withdraw(one: Delivery, reason: str, now: float, tx: Transaction) -> None:
-    withdrawn = replace(
-        one, state=State.WITHDRAWN, reason=reason, fence=one.fence + 1, lease_until=0.0
-    )
-    if tx.save_delivery(withdrawn, fence=one.fence):
-        # on a channel where repeats are safe an attempt may have left before
-        maybe_sent = one.sent_at is not None
-        detail: dict[str, object] = {"reason": reason, "maybe_sent": maybe_sent}
-        record("withdrawn", micros(now), one.lane, withdrawn, detail, tx)

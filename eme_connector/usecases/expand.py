@@ -19,7 +19,7 @@ from eme_connector.usecases.keyring import live_peers
 from eme_connector.usecases.progress import record
 from eme_connector.usecases.system import System, micros, served
 
-WIDTH = 32
+WIDTH = 128
 
 
 class ShareLane:
@@ -55,6 +55,16 @@ class Prepared:
     local: tuple[str, ...] = ()
     misp: float | None = None
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many members get a message, and how many read it here."""
+        return {"members": len(self.remote), "here": len(self.local)}
+
+    @property
+    def reaches_anybody(self) -> bool:
+        """Say whether it has any recipient."""
+        return bool(self.remote or self.local)
+
 
 def take_shares(system: System, now: float) -> list[Delivery]:
     """Lease shares whose turn has come.
@@ -76,8 +86,14 @@ def expand(shares: list[Delivery], system: System, now: float) -> None:
     prepared = [_prepare(one, system, here, peers) for one in shares]
 
     def work(tx: Transaction) -> None:
-        for one in prepared:
-            _owe(one, now, tx)
+        threats = tx.find_threats(one.share.threat_id for one in prepared)
+        ends = [(one, _end(one, threats.get(one.share.threat_id))) for one in prepared]
+        saved = tx.save_deliveries((end, one.share.fence) for one, end in ends)
+        going = [one for one, end in ends if end.id in saved and end.state is State.DELIVERED]
+        for one in going:
+            _owe(one, threats[one.share.threat_id], now, tx)
+        first = [threats[one.share.threat_id] for one in going if one.reaches_anybody]
+        tx.keep_threats(replace(one, group_sent=True) for one in first if not one.group_sent)
 
     system.store.transact(work)
 
@@ -132,28 +148,31 @@ def _known(uuid: str, topology: Topology) -> Organisation:
     return topology.organisations.get(uuid) or Organisation(uuid, uuid)
 
 
-def _owe(one: Prepared, now: float, tx: Transaction) -> None:
-    threat = tx.find_threat(one.share.threat_id)
+def _end(one: Prepared, threat: Threat | None) -> Delivery:
+    """Return the share as it ends: what was rendered counts only for the same threat."""
     if threat is None or one.sequence == 0:
-        _done(one.share, State.WITHDRAWN, "no-threat", {}, tx)
-        return
+        return _ended(one.share, State.WITHDRAWN, "no-threat")
     if one.share.sequence < threat.sequence or one.sequence != threat.sequence:
         # each change owes a share of its own, so a newer one stands behind this
-        _done(one.share, State.WITHDRAWN, "superseded", {}, tx)
-        return
-    counts = {"members": len(one.remote), "here": len(one.local)}
-    if not _done(one.share, State.DELIVERED, "" if any(counts.values()) else "nobody", counts, tx):
-        return
+        return _ended(one.share, State.WITHDRAWN, "superseded")
+    reason = "" if one.reaches_anybody else "nobody"
+    return replace(_ended(one.share, State.DELIVERED, reason), receipt=dict(one.counts))
+
+
+def _ended(share: Delivery, state: State, reason: str) -> Delivery:
+    return replace(share, state=state, reason=reason, receipt={}, lease_until=0.0)
+
+
+def _owe(one: Prepared, threat: Threat, now: float, tx: Transaction) -> None:
     for addressed in one.remote:
-        _owe_one(addressed, threat, tx)
+        tx.owe(_owed(addressed, threat))
     if one.misp is not None:
         _owe_misp(threat, now + one.misp, tx)
     for member in one.local:
-        tx.add_viewer(threat, member)
-    if any(counts.values()):
-        if not threat.group_sent:
-            tx.save_threat(replace(threat, group_sent=True), threat)
-        detail: dict[str, object] = {"sequence": threat.sequence, **counts}
+        if member != threat.organisation:  # whose threat it is reads it anyway
+            tx.add_viewer(threat, member)
+    if one.reaches_anybody:
+        detail: dict[str, object] = {"sequence": threat.sequence, **one.counts}
         record("share-owed", micros(now), SHARE_LANE, one.share, detail, tx)
 
 
@@ -173,26 +192,16 @@ def _owe_misp(threat: Threat, at: float, tx: Transaction) -> None:
     )
 
 
-def _owe_one(addressed: Addressed, threat: Threat, tx: Transaction) -> None:
-    owed = tx.owe(
-        Owed(
-            lane=addressed.lane,
-            kind="peer",
-            threat_id=threat.id,
-            organisation=threat.organisation,
-            sequence=threat.sequence,
-            payload=addressed.content,
-        )
+def _owed(addressed: Addressed, threat: Threat) -> Owed:
+    return Owed(
+        lane=addressed.lane,
+        kind="peer",
+        threat_id=threat.id,
+        organisation=threat.organisation,
+        sequence=threat.sequence,
+        payload=addressed.content,
+        reason="" if addressed.has_peer else "no-peer",
     )
-    if not addressed.has_peer:
-        tx.save_delivery(replace(owed, reason="no-peer"), fence=owed.fence)
-
-
-def _done(
-    share: Delivery, state: State, reason: str, receipt: dict[str, int], tx: Transaction
-) -> bool:
-    done = replace(share, state=state, reason=reason, receipt=dict(receipt), lease_until=0.0)
-    return tx.save_delivery(done, fence=share.fence)
 
 
 _LANE = ShareLane()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
 from uuid import UUID
@@ -79,7 +79,6 @@ _NEW: dict[str, Any] = {
     "sent_at": None,
     "settle_until": None,
     "asking": False,
-    "reason": "",
     "receipt": "{}",
 }
 _WITHDRAW = Statement(
@@ -97,12 +96,18 @@ _RENEW_AT = Statement(
 _VOID = Statement(
     update(t.delivery).where(_D.state == "sending").values(lease_until=0.0, next_at=0.0)
 )
-_CHANGING = [name for name in _NAMES if name not in ("id", "key", "created_at", "payload")]
-_SAVE = Statement(
-    update(t.delivery)
-    .where(and_(_D.id == _P("at_id"), _D.fence == _P("at_fence")))
-    .values({name: _P(name) for name in _CHANGING})
+_FIXED = (
+    "id",
+    "key",
+    "lane",
+    "kind",
+    "threat_id",
+    "organisation",
+    "payload",
+    "digest",
+    "created_at",
 )
+_CHANGING = tuple(name for name in _NAMES if name not in _FIXED)
 
 
 class DeliveryRows:
@@ -128,6 +133,7 @@ class DeliveryRows:
             "digest": owed.digest,
             "created_at": now,
             "next_at": owed.next_at,
+            "reason": owed.reason,
         })  # fmt: skip
         self._touched.add("delivery")
         return Delivery(
@@ -141,6 +147,7 @@ class DeliveryRows:
             digest=owed.digest,
             organisation=owed.organisation,
             next_at=owed.next_at,
+            reason=owed.reason,
             created_at=now,
         )
 
@@ -181,15 +188,18 @@ class DeliveryRows:
         return delivery_of(row) if row else None
 
     def save_delivery(self, delivery: Delivery, *, fence: int) -> bool:
-        row = {name: getattr(delivery, name) for name in _CHANGING}
-        row |= {
-            "state": str(delivery.state),
-            "receipt": json.dumps(delivery.receipt),
-            "at_id": delivery.id,
-            "at_fence": fence,
-        }
-        self._touched.add("delivery")
-        return self._db.run(_SAVE, row) == 1
+        return bool(self.save_deliveries([(delivery, fence)]))
+
+    def save_deliveries(self, moved: Iterable[tuple[Delivery, int]]) -> set[int]:
+        rows = [(one.id, fence, *_changing(one)) for one, fence in moved]
+        if rows:
+            self._touched.add("delivery")
+        return self._db.update_many(t.delivery, ("id", "fence"), _CHANGING, rows)
+
+
+def _changing(one: Delivery) -> tuple[Any, ...]:
+    kept = {"state": str(one.state), "receipt": json.dumps(one.receipt)}
+    return tuple(kept[name] if name in kept else getattr(one, name) for name in _CHANGING)
 
 
 def _new_key(now: float) -> str:

@@ -7,7 +7,7 @@ same one, made by the same tables.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
@@ -106,6 +106,25 @@ class Connection:
         found = statement.compiled(self.dialect)
         self._cursor.executemany(found.text, [found.arguments(row) for row in rows])
 
+    def update_many(
+        self,
+        table: Table,
+        match: tuple[str, ...],
+        changing: tuple[str, ...],
+        rows: Sequence[tuple[Any, ...]],
+    ) -> set[Any]:
+        """Update the rows of *table* that match; return the first *match* column of each.
+
+        Each of *rows* holds the values of *match*, then those of *changing*.
+        """
+        self._flush_for({table.name})
+        found: set[Any] = set()
+        for some in _chunks(rows):
+            text = _update_text(table, match, changing, len(some), self.dialect)
+            self._cursor.execute(text, tuple(chain.from_iterable(some)))
+            found.update(row[0] for row in self._cursor.fetchall())
+        return found
+
     def one(self, statement: Statement, parameters: Mapping[str, Any]) -> tuple[Any, ...] | None:
         """Execute and return the first row or None."""
         row: tuple[Any, ...] | None = self._execute(statement, parameters).fetchone()
@@ -118,15 +137,16 @@ class Connection:
     def _execute(self, statement: Statement, parameters: Mapping[str, Any]) -> Cursor:
         found = statement.compiled(self.dialect)
         if self._later:
-            for table in [one for one in self._later if one.name in found.words]:
-                self._insert(table)
+            self._flush_for(found.words)
         self._cursor.execute(found.text, found.arguments(parameters))
         return self._cursor
 
+    def _flush_for(self, words: Collection[str]) -> None:
+        for table in [one for one in self._later if one.name in words]:
+            self._insert(table)
+
     def _insert(self, table: Table) -> None:
-        rows = self._later.pop(table)
-        for start in range(0, len(rows), _MOST_ROWS):
-            some = rows[start : start + _MOST_ROWS]
+        for some in _chunks(self._later.pop(table)):
             text = _insert_text(table, len(some), self.dialect)
             self._cursor.execute(text, tuple(chain.from_iterable(some)))
 
@@ -135,6 +155,30 @@ class Connection:
 def _pick_columns(table: Table) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
     pick: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*table.columns.keys())
     return pick
+
+
+def _chunks(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    return (rows[start : start + _MOST_ROWS] for start in range(0, len(rows), _MOST_ROWS))
+
+
+@lru_cache(maxsize=1024)
+def _update_text(
+    table: Table, match: tuple[str, ...], changing: tuple[str, ...], rows: int, dialect: Dialect
+) -> str:
+    quote = dialect.identifier_preparer.quote
+    names = [*match, *changing]
+    columns = {name: f"v.column{place}" for place, name in enumerate(names, start=1)}
+    places = ["?"] * len(names)
+    if dialect.name == "postgresql":  # it cannot tell the type of what stands in VALUES
+        kinds = (table.c[name].type.compile(dialect=dialect) for name in names)
+        places = [f"CAST(%s AS {kind})" for kind in kinds]
+    row = f"({', '.join(places)})"
+    given = ", ".join(f"{quote(name)} = {columns[name]}" for name in changing)
+    where = " AND ".join(f"{table.name}.{quote(name)} = {columns[name]}" for name in match)
+    return (
+        f"UPDATE {table.name} SET {given} FROM (VALUES {', '.join([row] * rows)}) AS v"  # noqa: S608 - our tables
+        f" WHERE {where} RETURNING {table.name}.{quote(match[0])}"
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, select, update
+from sqlalchemy import and_, bindparam, delete, select, text, update
+from sqlalchemy.dialects import sqlite
 
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.pending import Pending
@@ -26,6 +27,13 @@ KEYWORD_LENGTH = 80
 _P = bindparam
 
 _BY_ID = Statement(select(t.threat.c.body).where(t.threat.c.id == _P("id")).with_for_update())
+_BY_IDS = Statement(
+    lambda m: text(
+        "SELECT id, body FROM threat WHERE id IN (SELECT value FROM json_each(:ids))"
+        if m is sqlite
+        else "SELECT id, body FROM threat WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"
+    )
+)
 _BY_IDENTITY = Statement(
     select(t.threat.c.body).where(t.threat.c.identity == _P("identity")).with_for_update()
 )
@@ -75,6 +83,18 @@ class ThreatRows:
     def find_threat(self, threat_id: str) -> Threat | None:
         row = self._db.one(_BY_ID, {"id": threat_id})
         return load_threat(row[0]) if row else None
+
+    def find_threats(self, threat_ids: Iterable[str]) -> dict[str, Threat]:
+        ids = sorted(set(threat_ids))
+        if not ids:
+            return {}
+        is_sqlite = self._db.dialect.name == "sqlite"
+        rows = self._db.all(_BY_IDS, {"ids": json.dumps(ids) if is_sqlite else ids})
+        return {threat_id: load_threat(body) for threat_id, body in rows}
+
+    def keep_threats(self, threats: Iterable[Threat]) -> None:
+        rows = [(one.id, dump_threat(one).decode()) for one in threats]
+        self._db.update_many(t.threat, ("id",), ("body",), rows)
 
     def may_read(self, threat_id: str, viewer: str) -> bool:
         return self._db.one(_MAY_READ, {"id": threat_id, "viewer": viewer}) is not None
