@@ -167,14 +167,20 @@ def _update_text(
 ) -> str:
     quote = dialect.identifier_preparer.quote
     names = [*match, *changing]
-    columns = {name: f"v.column{place}" for place, name in enumerate(names, start=1)}
+    columns = [f"v.column{place}" for place in range(1, len(names) + 1)]
     places = ["?"] * len(names)
     if dialect.name == "postgresql":  # it cannot tell the type of what stands in VALUES
         kinds = (table.c[name].type.compile(dialect=dialect) for name in names)
         places = [f"CAST(%s AS {kind})" for kind in kinds]
     row = f"({', '.join(places)})"
-    given = ", ".join(f"{quote(name)} = {columns[name]}" for name in changing)
-    where = " AND ".join(f"{table.name}.{quote(name)} = {columns[name]}" for name in match)
+    given = ", ".join(
+        f"{quote(name)} = {column}"
+        for name, column in zip(changing, columns[len(match) :], strict=True)
+    )
+    where = " AND ".join(
+        f"{table.name}.{quote(name)} = {column}"
+        for name, column in zip(match, columns, strict=False)
+    )
     return (
         f"UPDATE {table.name} SET {given} FROM (VALUES {', '.join([row] * rows)}) AS v"  # noqa: S608 - our tables
         f" WHERE {where} RETURNING {table.name}.{quote(match[0])}"
