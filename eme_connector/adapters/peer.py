@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Literal
 
-from eme_connector.adapters.egress import Gate, Target
+from eme_connector.adapters.egress import Answer, Gate, Target
 from eme_connector.adapters.webhook import USER_AGENT, retry_after
 from eme_connector.domain.accounts import Peer
 from eme_connector.domain.delivery import Delivery, LookUp, Receipt, Unknown
@@ -16,10 +17,12 @@ from eme_connector.formats import eme_message
 from eme_connector.ports import Clock, Signer
 
 PATH = "/api/v1/synchronization/eme/threat"
+PATH_MANY = f"{PATH}s"
 CONFIRMATION = "/api/v1/peers/handshakes/confirmation"
 MEDIA = "application/jose"
 TIMEOUT_S = 15.0
 WIDTH = 4
+BATCH = 64
 _REFUSED = frozenset({400, 405, 406, 409, 410, 411, 413, 415, 422})
 
 
@@ -35,6 +38,7 @@ class PeerChannel:
         self._peer = peer
         self._signer = signer
         self._clock = clock
+        self.batch = BATCH
         self._target = Target(peer.url, gate, timeout=TIMEOUT_S, keep=WIDTH)
 
     def send(self, delivery: Delivery) -> Receipt:
@@ -44,22 +48,25 @@ class PeerChannel:
             DeliveryError: `permanent` only for what sending again cannot mend. A peer that does
                 not know us yet (401), or not as a member (403), may be told by its people.
         """
-        content = eme_message.with_id(delivery.payload, delivery.key)
-        jws = self._signer.sign(content, issued_at=self._clock())
-        answer = self._target.call(
-            "POST" if eme_message.is_first(delivery.payload) else "PATCH",
-            path=PATH,
-            body=jws.encode("ascii"),
-            headers={"Content-Type": MEDIA, "Accept": MEDIA, "User-Agent": USER_AGENT},
-        )
-        if not 200 <= answer.status < 300:
-            raise DeliveryError(
-                _reason(answer.status),
-                permanent=answer.status in _REFUSED,
-                maybe_sent=answer.status >= 500,
-                retry_after=retry_after(answer),
-            )
+        first = eme_message.is_first(delivery.payload)
+        answer = self._call("POST" if first else "PATCH", PATH, self._signed(delivery))
         return self._check(answer.body, delivery)
+
+    def send_many(self, deliveries: Sequence[Delivery]) -> list[Receipt | DeliveryError]:
+        """Send them in one call; a peer that does not know how gets them one by one."""
+        try:
+            body = "\n".join(self._signed(one) for one in deliveries)
+            answer = self._call("POST", PATH_MANY, body)
+            answers = eme_message.parse_answers(answer.body, len(deliveries))
+        except DeliveryError as exc:
+            if exc.reason not in ("http-404", "http-405"):
+                return [exc] * len(deliveries)
+            self.batch = 1
+            return [_tried(partial(self.send, one)) for one in deliveries]
+        except EmeError:
+            return [DeliveryError("receipt-invalid", maybe_sent=True)] * len(deliveries)
+        pairs = zip(answers, deliveries, strict=True)
+        return [_tried(partial(self._answered, answer, one)) for answer, one in pairs]
 
     def look_up(self, delivery: Delivery) -> LookUp:
         """Say nothing: a repeat is safe, so nobody needs to ask."""
@@ -72,6 +79,22 @@ class PeerChannel:
     def close(self) -> None:
         """Close the connections that are kept."""
         self._target.close()
+
+    def _answered(self, answer: str | int, delivery: Delivery) -> Receipt:
+        if isinstance(answer, int):
+            raise _refused(answer)
+        return self._check(answer.encode(), delivery)
+
+    def _signed(self, delivery: Delivery) -> str:
+        content = eme_message.with_id(delivery.payload, delivery.key)
+        return self._signer.sign(content, issued_at=self._clock())
+
+    def _call(self, method: str, path: str, body: str) -> Answer:
+        headers = {"Content-Type": MEDIA, "Accept": MEDIA, "User-Agent": USER_AGENT}
+        answer = self._target.call(method, path=path, body=body.encode("ascii"), headers=headers)
+        if not 200 <= answer.status < 300:
+            raise _refused(answer.status, retry_after(answer))
+        return answer
 
     def _check(self, body: bytes, delivery: Delivery) -> Receipt:
         """Take as received only what the peer itself signed for this very message."""
@@ -101,6 +124,22 @@ def introduce(url: str, confirmation: str, private_networks: Iterable[str]) -> s
     if not 200 <= answer.status < 300:
         raise DeliveryError(_reason(answer.status), "the peer did not take our confirmation")
     return answer.body.decode("ascii", "replace").strip()
+
+
+def _tried(send: Callable[[], Receipt]) -> Receipt | DeliveryError:
+    try:
+        return send()
+    except DeliveryError as exc:
+        return exc
+
+
+def _refused(status: int, pause: float = 0.0) -> DeliveryError:
+    return DeliveryError(
+        _reason(status),
+        permanent=status in _REFUSED,
+        maybe_sent=status >= 500,
+        retry_after=pause,
+    )
 
 
 def _reason(status: int) -> str:

@@ -164,6 +164,28 @@ def parse_receipt(content: bytes) -> StoredReceipt:
     return StoredReceipt(str(message), str(threat), int(str(sequence)), str(stored))
 
 
+def parse_answers(content: bytes, many: int) -> list[str | int]:
+    """Return the receipt, or the status of the refusal, for each of *many* messages.
+
+    Raises:
+        Malformed, TooLarge, InvalidMessage
+    """
+    document = _object(strict_json.loads(content, max_depth=4))
+    answers = document.get("answers")
+    if not isinstance(answers, list) or len(answers) != many:
+        raise InvalidMessage([Fault("/answers", f"must be a list of {many}")])
+    return [_answer(one, place) for place, one in enumerate(answers)]
+
+
+def _answer(one: object, place: int) -> str | int:
+    status = one.get("status") if isinstance(one, dict) else None
+    if isinstance(one, str):
+        return one
+    if isinstance(status, int) and not isinstance(status, bool) and 400 <= status < 600:
+        return status
+    raise InvalidMessage([Fault(f"/answers/{place}", "must be a receipt or a refusal")])
+
+
 def _threat(document: dict[str, Any]) -> Threat:
     try:
         return load_threat(json.dumps(document))

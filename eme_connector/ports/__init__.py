@@ -6,7 +6,7 @@ Adapters implement these; use cases see nothing else of the world. Times: `at` i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
@@ -24,6 +24,7 @@ from eme_connector.domain.handshake import Handshake
 from eme_connector.domain.listing import Aggregate, Change, ListQuery, Page
 from eme_connector.domain.policy import Setting
 from eme_connector.domain.threat import Threat
+from eme_connector.errors import DeliveryError
 from eme_connector.ports.directory import Cerebrate as Cerebrate
 from eme_connector.ports.directory import Directory as Directory
 from eme_connector.ports.directory import DirectoryReads, DirectoryWrites
@@ -42,8 +43,8 @@ T = TypeVar("T")
 class Owed:
     """A new obligation; the store gives it an id and a key of its own.
 
-    It is not taken before `next_at` (seconds since 1970); `reason` says why it will wait, where that
-    is known.
+    It is not taken before `next_at` (seconds since 1970); `reason` is why it will have to
+    wait, where that is known.
     """
 
     lane: str
@@ -326,6 +327,17 @@ class Channel(Protocol):
 
     def ping(self) -> None:
         """Raise DeliveryError when the target cannot be reached."""
+        ...
+
+
+@runtime_checkable
+class Bulk(Protocol):
+    """A channel that takes up to `batch` deliveries in one call, which counts as one send."""
+
+    batch: int
+
+    def send_many(self, deliveries: Sequence[Delivery]) -> list[Receipt | DeliveryError]:
+        """Send them; return what became of each, in their order. Raises nothing."""
         ...
 
 

@@ -24,7 +24,7 @@ from eme_connector.domain.delivery import (
     backoff,
 )
 from eme_connector.errors import DeliveryError
-from eme_connector.ports import Channel
+from eme_connector.ports import Bulk, Channel
 
 Outcome = Receipt | Found | Absent | Unknown | DeliveryError
 Done = tuple[Delivery, Outcome]
@@ -76,6 +76,23 @@ def attempt(delivery: Delivery, channel: Channel) -> Outcome:
         return channel.look_up(delivery) if delivery.asking else channel.send(delivery)
     except DeliveryError as exc:
         return exc
+
+
+def attempt_all(deliveries: list[Delivery], channel: Channel) -> list[Outcome]:
+    """Send or ask about each of them, in as few calls as the channel allows."""
+    if len(deliveries) > 1 and isinstance(channel, Bulk):
+        return list(channel.send_many(deliveries))
+    return [attempt(one, channel) for one in deliveries]
+
+
+def room(channel: Slots) -> int:
+    """Return how many deliveries may be under lease at once."""
+    return channel.width * batch(channel)
+
+
+def batch(channel: Slots) -> int:
+    """Return how many deliveries one call carries."""
+    return channel.batch if isinstance(channel, Bulk) else 1
 
 
 def lease_seconds(channel: Slots) -> float:

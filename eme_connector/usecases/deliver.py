@@ -27,6 +27,7 @@ from eme_connector.usecases.attempt import (
     Terms,
     after,
     lease_seconds,
+    room,
     start_asking,
 )
 from eme_connector.usecases.progress import is_current, record, save_moved, settle_threat
@@ -84,13 +85,14 @@ def turn(
     """
     finishing = _finishing(list(done), channel, system, now)
     terms = _terms(channel, system, now)
-    limit = channel.width if most is None else min(most, channel.width)
+    width = room(channel)
+    limit = width if most is None else min(most, width)
 
     def work(tx: Transaction) -> list[Delivery]:
         finishing(tx)
         leased: list[Delivery] = []
         for _ in range(ROUNDS):  # what is withdrawn or parked makes room for the next
-            due = tx.due(lane, now, width=channel.width, limit=limit - len(leased))
+            due = tx.due(lane, now, width=width, limit=limit - len(leased))
             if len(leased) >= limit or not due:
                 break
             leased += _lease(due, channel, terms, system, tx)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
 import structlog
@@ -17,7 +17,7 @@ from eme_connector.domain.delivery import SHARE_LANE, Delivery
 from eme_connector.errors import DeliveryError
 from eme_connector.ports import Channel
 from eme_connector.usecases import expand
-from eme_connector.usecases.attempt import Done, Outcome, attempt, is_too_late
+from eme_connector.usecases.attempt import Done, Outcome, attempt_all, batch, is_too_late, room
 from eme_connector.usecases.deliver import turn
 from eme_connector.usecases.system import System
 
@@ -29,6 +29,7 @@ NO_ANSWER = frozenset(
 )  # fmt: skip
 PAUSE_MOST_S = 30.0
 STORE_PAUSE_S = 0.25
+PARCEL_BYTES = 524_288
 
 
 class Lane:
@@ -41,11 +42,12 @@ class Lane:
         self._poked = False
         self._stopping = False
         self._out = 0
+        self._calls = 0
         self._done: list[Done] = []
         self._turning = False
         self._failures = 0
         self._paused_until = 0.0
-        self._jobs: SimpleQueue[Delivery | None] = SimpleQueue()
+        self._jobs: SimpleQueue[list[Delivery] | None] = SimpleQueue()
         self._senders: list[threading.Thread] = []
         self._thread = _thread(self._run, channel.lane)
 
@@ -92,8 +94,7 @@ class Lane:
             except Exception as exc:
                 self._not_recorded(done, exc)
                 continue
-            for one in leased:
-                self._start(one)
+            self._start(leased)
             self._turning = False
 
     def _wait(self) -> bool:
@@ -123,7 +124,7 @@ class Lane:
         with self._changed:
             if self._stopping or time.monotonic() < self._paused_until:
                 return 0
-            return 1 - min(1, self._out) if self._failures else self._channel.width
+            return 1 - min(1, self._out) if self._failures else room(self._channel)
 
     def _not_recorded(self, done: list[Done], exc: Exception) -> None:
         log.warning("deliveries_not_recorded", lane=self._channel.lane, error=type(exc).__name__)
@@ -136,36 +137,41 @@ class Lane:
                 self._done, self._out = [], 0
         time.sleep(0 if stopping else STORE_PAUSE_S)
 
-    def _start(self, one: Delivery) -> None:
-        with self._changed:
-            self._out += 1
-            wanted = min(self._out, self._channel.width)
-        if len(self._senders) < wanted:
-            self._senders.append(_thread(self._send_all, f"{self._channel.lane}-send"))
-        self._jobs.put(one)
+    def _start(self, leased: list[Delivery]) -> None:
+        for some in _parcels(leased, batch(self._channel)):
+            with self._changed:
+                self._out += len(some)
+                self._calls += 1
+                wanted = min(self._calls, self._channel.width)
+            if len(self._senders) < wanted:
+                self._senders.append(_thread(self._send_all, f"{self._channel.lane}-send"))
+            self._jobs.put(some)
 
     def _send_all(self) -> None:
-        while (one := self._jobs.get()) is not None:
-            outcome = self._send(one)
+        while (some := self._jobs.get()) is not None:
+            outcomes = self._send(some)
             with self._changed:
-                self._count(outcome)
-                self._done.append((one, outcome))
+                self._calls -= 1
+                for outcome in outcomes:
+                    self._count(outcome)
+                self._done += zip(some, outcomes, strict=True)
                 self._changed.notify_all()
 
-    def _send(self, one: Delivery) -> Outcome:
+    def _send(self, some: list[Delivery]) -> list[Outcome]:
         channel = self._channel
         if self._stopping:
-            return DeliveryError("stopping")
-        if is_too_late(one, channel, self._system.clock()):
-            return DeliveryError("waited-too-long")
+            return [DeliveryError("stopping")] * len(some)
+        if any(is_too_late(one, channel, self._system.clock()) for one in some):
+            return [DeliveryError("waited-too-long")] * len(some)
         try:
-            outcome = attempt(one, channel)
+            outcomes = attempt_all(some, channel)
         except Exception as exc:
-            log.error("send_failed", lane=one.lane, delivery=one.key, error=type(exc).__name__)
-            return DeliveryError("internal-error", maybe_sent=True)
-        if isinstance(outcome, DeliveryError):
-            log.info("not_delivered", lane=one.lane, delivery=one.key, reason=outcome.reason)
-        return outcome
+            log.error("send_failed", lane=channel.lane, error=type(exc).__name__)
+            return [DeliveryError("internal-error", maybe_sent=True)] * len(some)
+        for one, outcome in zip(some, outcomes, strict=True):
+            if isinstance(outcome, DeliveryError):
+                log.info("not_delivered", lane=one.lane, delivery=one.key, reason=outcome.reason)
+        return outcomes
 
     def _count(self, outcome: Outcome) -> None:
         if not isinstance(outcome, DeliveryError) or outcome.reason not in NO_ANSWER:
@@ -178,6 +184,20 @@ class Lane:
         first = self._system.config.delivery.retry_first_s
         pause = min(PAUSE_MOST_S, first * 2.0 ** min(self._failures - 1, 16))
         self._paused_until = time.monotonic() + pause
+
+
+def _parcels(deliveries: list[Delivery], most: int) -> Iterator[list[Delivery]]:
+    """Yield them in calls of at most *most*, and of a size that no receiver minds."""
+    some: list[Delivery] = []
+    size = 0
+    for one in deliveries:
+        if some and (len(some) >= most or size + len(one.payload) > PARCEL_BYTES):
+            yield some
+            some, size = [], 0
+        some.append(one)
+        size += len(one.payload)
+    if some:
+        yield some
 
 
 class ShareLane:

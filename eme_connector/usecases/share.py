@@ -15,7 +15,8 @@ What passes is stored for its recipient alone. It is never passed on, and never 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from eme_connector.config import Config
@@ -24,7 +25,14 @@ from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.misp import VIA_MISP
 from eme_connector.domain.sharing import Topology
 from eme_connector.domain.threat import Threat
-from eme_connector.errors import Conflict, NotAllowed, NotAuthenticated, TooLarge
+from eme_connector.errors import (
+    Conflict,
+    EmeError,
+    NotAllowed,
+    NotAuthenticated,
+    StoreUnavailable,
+    TooLarge,
+)
 from eme_connector.formats import eme_message
 from eme_connector.formats.eme_message import Message, StoredReceipt
 from eme_connector.ports import Transaction, Verified
@@ -33,12 +41,23 @@ from eme_connector.usecases.system import System, is_served, micros
 
 SKEW_S = 15 * 60
 SHOWN_SKEW_S = 60
+MOST = 256
 Stored = Literal["new", "updated", "repeat"]
 
 
 def max_bytes(config: Config) -> int:
     """Return the size of the largest message that is read: a full bundle, parsed and raw."""
     return eme_message.PEER_SIZE * config.limits.body_bytes + 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A message that may be stored, and how it came."""
+
+    message: Message
+    jws: str
+    peer: Peer
+    skew: int
 
 
 def receive_message(jws: str, *, system: System) -> str:
@@ -48,10 +67,62 @@ def receive_message(jws: str, *, system: System) -> str:
         NotAuthenticated, NotAllowed, Conflict, Malformed, TooLarge, InvalidMessage,
         StoreUnavailable
     """
+    (answer,) = _receive([jws], system)
+    if isinstance(answer, EmeError):
+        raise answer
+    return answer
+
+
+def receive_messages(messages: Sequence[str], *, system: System) -> list[str | EmeError]:
+    """Store each of them that may be; return our receipt, or why not, for each.
+
+    Raises:
+        NotAuthenticated: none of them is signed by a peer.
+        TooLarge, StoreUnavailable
+    """
+    if len(messages) > MOST:
+        raise TooLarge(f"more than {MOST} messages at once")
+    answers = _receive(messages, system)
+    if all(isinstance(one, NotAuthenticated) for one in answers):
+        raise NotAuthenticated("no message is signed by a peer")
+    return answers
+
+
+def _receive(messages: Sequence[str], system: System) -> list[str | EmeError]:
+    now = system.clock()
+    checked = [_checked(one, system, now) for one in messages]
+
+    def work(tx: Transaction) -> list[StoredReceipt | EmeError]:
+        known = tx.find_threats(
+            one.message.threat.id for one in checked if isinstance(one, _Checked)
+        )
+        return [
+            _store(one, known, micros(now), tx) if isinstance(one, _Checked) else one
+            for one in checked
+        ]
+
+    stored = system.store.transact(work)
+    return [
+        one
+        if isinstance(one, EmeError)
+        else system.signer.sign(eme_message.render_receipt(one), issued_at=system.clock())
+        for one in stored
+    ]
+
+
+def _checked(jws: str, system: System, now: float) -> _Checked | EmeError:
+    try:
+        return _check(jws, system, now)
+    except StoreUnavailable:
+        raise
+    except EmeError as exc:
+        return exc
+
+
+def _check(jws: str, system: System, now: float) -> _Checked:
     limit = max_bytes(system.config)
     if len(jws) > limit:
         raise TooLarge(f"a message may have {limit} bytes")
-    now = system.clock()
     peer = _find_peer(jws, system)  # (1)
     verified = system.signer.verify(jws, peer.certificate)  # (2)
     skew = _check_skew(verified, now)
@@ -61,12 +132,7 @@ def receive_message(jws: str, *, system: System) -> str:
     if not is_served(message.recipient, system):  # (4)
         raise NotAllowed("the recipient is not an organisation of this sidecar")
     _check_need_to_know(message, system.topology)  # (5)
-
-    def work(tx: Transaction) -> StoredReceipt:
-        return _store(message, jws, peer, skew, micros(now), tx)
-
-    receipt = system.store.transact(work)
-    return system.signer.sign(eme_message.render_receipt(receipt), issued_at=system.clock())
+    return _Checked(message, jws, peer, skew)
 
 
 def _find_peer(jws: str, system: System) -> Peer:
@@ -98,14 +164,18 @@ def _check_need_to_know(message: Message, topology: Topology) -> None:
 
 
 def _store(
-    message: Message, jws: str, peer: Peer, skew: int, at: int, tx: Transaction
-) -> StoredReceipt:
+    one: _Checked, threats: dict[str, Threat], at: int, tx: Transaction
+) -> StoredReceipt | EmeError:
+    """Store one message; *threats* are those that we have, and go along."""
+    message, peer, skew = one.message, one.peer, one.skew
     threat_id = message.threat.id
-    fresh = tx.keep_message(message.id, peer.organisation, threat_id, jws.encode("ascii"), at)
-    known = tx.find_threat(threat_id)
+    known = threats.get(threat_id)
     if known and not _is_theirs(known, peer, message):
-        raise Conflict("this threat is not the sender's")  # (6)
+        return Conflict("this threat is not the sender's")  # (6)
+    jws = one.jws.encode("ascii")
+    fresh = tx.keep_message(message.id, peer.organisation, threat_id, jws, at)
     stored, threat = _apply(message, known, _as_ours(message, known, peer, skew, at), tx)
+    threats[threat_id] = threat
     if fresh:
         detail = {"message": message.id, "sequence": message.sequence, "stored": stored}
         event = {"new": "received", "updated": "updated", "repeat": "repeated"}[stored]

@@ -24,6 +24,18 @@ class Accepted(Shape):
     pointer: str = Field(description="Where in the document the detection stood.")
 
 
+class Refused(Shape):
+    """A message that was not taken, by its HTTP status."""
+
+    status: int
+
+
+class AnswerList(Shape):
+    """A receipt (compact JWS) or a refusal for each message, in their order."""
+
+    answers: list[str | Refused]
+
+
 class AcceptedList(Shape):
     """What became of each detection of a document."""
 

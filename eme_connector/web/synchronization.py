@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Response
+from flask import Response, jsonify
 from flask_openapi3.models import RawModel
 
 from eme_connector.usecases import share
 from eme_connector.web.app_state import eme
 from eme_connector.web.bodies import JOSE_TYPES, read
 from eme_connector.web.routes import SIGNED, api, operation
+from eme_connector.web.shapes import AnswerList
 
 blueprint = api("synchronization", "Sidecar to sidecar: signed messages, idempotent, in order")
 _RECEIPT = {"content": {"application/jose": {"schema": {"type": "string"}}}}
@@ -39,8 +40,24 @@ def update(raw: JwsBody) -> Response:
     return _take()
 
 
+@operation(
+    blueprint, "post", "/synchronization/eme/threats", id="synchronization_eme_threats_create",
+    right=SIGNED, answers={200: AnswerList}, raw="message",
+)  # fmt: skip
+def create_many(raw: JwsBody) -> Response:
+    """Take up to 256 messages of peers, a line each; the answers are receipts or refusals"""
+    lines = _body().split("\n")
+    found = share.receive_messages(lines, system=eme())
+    return jsonify(
+        answers=[one if isinstance(one, str) else {"status": one.status} for one in found]
+    )
+
+
+def _body() -> str:
+    data = read(share.max_bytes(eme().config), JOSE_TYPES)
+    return data.decode("ascii", "replace").strip("\n")
+
+
 def _take() -> Response:
-    running = eme()
-    data = read(share.max_bytes(running.config), JOSE_TYPES)
-    receipt = share.receive_message(data.decode("ascii", "replace"), system=running)
+    receipt = share.receive_message(_body(), system=eme())
     return Response(receipt, mimetype="application/jose")

@@ -12,7 +12,6 @@ from eme_connector.adapters.database.pending import Pending
 from eme_connector.adapters.database.statements import (
     Connection,
     Statement,
-    insert_into,
     put_into,
 )
 from eme_connector.domain.accounts import Account, Peer, Token
@@ -27,8 +26,12 @@ _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 _END_SESSION = Statement(delete(t.session).where(t.session.c.id == _P("id")))
 _END_SESSIONS = Statement(delete(t.session).where(t.session.c.account_id == _P("account_id")))
 _OLD_SESSIONS = Statement(delete(t.session).where(t.session.c.expires_at < _P("at")))
-_MESSAGE = Statement(
-    select(t.message.c.id).where(t.message.c.sender == _P("sender"), t.message.c.id == _P("id"))
+_KEEP = Statement(
+    lambda m: (
+        m.insert(t.message)
+        .values({c.name: _P(c.name) for c in t.message.columns})
+        .on_conflict_do_nothing(index_elements=["sender", "id"])
+    )
 )
 _HANDSHAKE = Statement(
     select(t.handshake)
@@ -98,11 +101,8 @@ class AccountRows:
     def keep_message(
         self, message_id: str, sender: str, threat_id: str, jws: bytes, at: int
     ) -> bool:
-        if self._db.one(_MESSAGE, {"sender": sender, "id": message_id}):
-            return False
         row = {"sender": sender, "id": message_id, "threat_id": threat_id, "jws": jws, "at": at}
-        self._db.run(insert_into(t.message), row)
-        return True
+        return self._db.run(_KEEP, row) == 1
 
 
 def account_of(row: dict[str, Any]) -> Account:
