@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -14,10 +15,15 @@ CONFIRMATION = "/api/v1/peers/handshakes/confirmation"
 
 
 class PeerServer:
-    """`receive` is the receiving side's use case; `behave()` spoils the next answers."""
+    """`receive` is the receiving side's use case; `behave()` spoils the next answers.
+
+    `calls` are the numbers of messages per request; with `knows_many` off it is an older sidecar.
+    """
 
     def __init__(self, receive: Callable[[str], str], path: str = PATH) -> None:
         self.messages: list[tuple[str, str]] = []
+        self.calls: list[int] = []
+        self.knows_many = True
         self.receive = receive
         self.path = path
         self._behaviour: deque[str] = deque()
@@ -50,6 +56,13 @@ class PeerServer:
             receipt = receipt[:-6] + ("AAAAAA" if receipt[-6:] != "AAAAAA" else "BBBBBB")
         return 200, "nonsense" if word == "no-receipt" else receipt
 
+    def answer_many(self, lines: list[str]) -> tuple[int, str]:
+        """Return status and body for many messages, each answered by its word."""
+        self.calls.append(len(lines))
+        answers = [self.answer("POST", one) for one in lines]
+        told = [text if status == 200 else {"status": status} for status, text in answers]
+        return 200, json.dumps({"answers": told})
+
 
 def _handler(double: PeerServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
@@ -64,9 +77,15 @@ def _handler(double: PeerServer) -> type[BaseHTTPRequestHandler]:
 
         def _take(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            if self.path != double.path or self.headers["Content-Type"] != "application/jose":
+            is_many = self.path == f"{double.path}s" and double.knows_many
+            if self.headers["Content-Type"] != "application/jose":
+                status, text = 404, ""
+            elif is_many and self.command == "POST":
+                status, text = double.answer_many(body.split("\n"))
+            elif self.path != double.path:
                 status, text = 404, ""
             else:
+                double.calls.append(1)
                 status, text = double.answer(self.command, body)
             if status == 0:
                 self.close_connection = True
