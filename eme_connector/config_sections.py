@@ -230,7 +230,6 @@ class Delivery(Section):
     )
     retry_first_s: float = Field(1.0, gt=0, description="First wait after a failure; it doubles.")
     retry_most_s: float = Field(300.0, gt=0, description="Longest wait between attempts.")
-    paused: bool = Field(False, description="Let nothing leave: what is owed waits.")
 
 
 class MispReceiver(Section):

@@ -42,8 +42,8 @@ class Worker:
         self._unsubscribe: Callable[[], None] = _nothing
 
     def start(self) -> None:
-        """Begin; what is already due is taken at once. Nothing while `delivery.paused`."""
-        if self._thread is not None or self._system.config.delivery.paused:
+        """Begin; what is already due is taken at once."""
+        if self._thread is not None:
             return
         self._stopping.clear()
         self._unsubscribe = self._system.store.subscribe(self._hear)

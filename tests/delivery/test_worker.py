@@ -98,17 +98,6 @@ def test_what_was_owed_before_the_start_leaves_too(real, hook):
     assert real.drain(until=lambda: set(_states(real)) == {State.DELIVERED})
 
 
-def test_while_paused_nothing_leaves_and_all_of_it_waits(tmp_path, hook):
-    sections = {"orchestrators": [orchestrator(hook)], "delivery": FAST | {"paused": True}}
-    made = Sidecar(tmp_path, clock=time.time, **sections)
-    _add(made, 2)
-    made.worker.start()
-    time.sleep(0.3)
-
-    assert (_states(made), hook.posts) == ([State.OWED] * 2, [])
-    made.close()
-
-
 @pytest.mark.parametrize("how", ["hang", "down"])
 def test_a_dead_target_never_delays_another(real, hook, how):
     if how == "hang":
