@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eme_connector.adapters.database import keywords, lists
 from eme_connector.domain.listing import ListQuery
 from eme_connector.domain.risk import Band
 from eme_connector.domain.threat import Kind, Status
@@ -34,6 +35,56 @@ class ListContract:
         statuses = Counter(str(one.status) for one in model)
         assert {k: v for k, v in found.hours[-1].by_status.items() if v} == dict(statuses)
         assert found.origins.get(CI, {}) == dict(statuses)
+
+    @pytest.mark.parametrize("few", [0, 100], ids=["many matches", "few matches"])
+    @pytest.mark.parametrize("order", ["newest", "rank"])
+    def test_a_page_by_keyword_costs_a_handful_of_statements(self, store, monkeypatch, order, few):
+        monkeypatch.setattr(keywords, "FEW", few)
+        monkeypatch.setattr(lists, "FIRST_WALK", 4)
+        monkeypatch.setattr(lists, "MAX_WALK", 16)
+        model = [self._worded(store, number) for number in range(40)]
+        query = ListQuery(CI, order, keyword="modbus frames", limit=40)
+        self._wait(lambda: len(self._all_pages(store, query)) == len(model))
+        asked = self._listen(store, monkeypatch)
+
+        query = replace(query, criticality=1, limit=2)
+        assert self._all_pages(store, query) == self._expected(model, query)
+        asked.clear()
+        page = store.list_threats(query)
+        assert page.walked == (40 if few else 16)
+        assert page.complete is bool(few)
+        assert len(asked) <= 5
+        for statement in asked:
+            self.check_plan(store, statement)
+
+    def check_plan(self, store, statement):
+        """Override it where a store tells how it answers a statement."""
+
+    def _worded(self, store, number):
+        return put(
+            store,
+            some(
+                number,
+                detection=detection(iris_id=str(uuid4()), summary="Modbus frames"),
+                criticality=1 if number % 20 == 0 else 3,
+            ),
+        )
+
+    def _listen(self, store, monkeypatch):
+        asked, answer = [], store._asked
+
+        def listen(statement, values):
+            asked.append(statement)
+            return answer(statement, values)
+
+        monkeypatch.setattr(store, "_asked", listen)
+        return asked
+
+    def _wait(self, holds):
+        until = time.monotonic() + 5
+        while not holds():
+            assert time.monotonic() < until, "not within 5 s"
+            time.sleep(0.05)
 
     def _fill(self, store, chance, viewer):
         model = []

@@ -1,4 +1,8 @@
-"""Pages of threats: keyset by index, other filters by a bounded walk (ARCHITECTURE section 4)."""
+"""Pages of threats: keyset by index, other filters by a bounded walk (ARCHITECTURE section 4).
+
+Each shape of a list is one statement, compiled once. SQL itself filters what the walk passes, and
+looks a keyword up once a statement, never once a row.
+"""
 
 from __future__ import annotations
 
@@ -6,118 +10,192 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Executable, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Subquery, and_, bindparam, func, literal, or_, select
 
+from eme_connector.adapters.database import keywords
 from eme_connector.adapters.database import tables as t
+from eme_connector.adapters.database.statements import Statement
 from eme_connector.domain.listing import MAX_PAGE, MAX_WALK, ListQuery, Page
 from eme_connector.errors import Fault, InvalidInput
 from eme_connector.formats.codec import load_threat
 
+FIRST_WALK = 500
 _L = t.listing.c
-_CHUNK = 500
-Rows = Callable[[Executable], Sequence[Any]]
-Key = tuple[int, ...] | tuple[int | str, ...]
+_KEYS = {
+    "newest": ("received_at", "threat_id"),
+    "rank": ("rank", "received_at", "threat_id"),
+}
+_FILTERS = ("status", "organisation", "kind", "band", "criticality", "since", "until")
+_P = bindparam
+Rows = Callable[[Statement, dict[str, Any]], Sequence[tuple[Any, ...]]]
+Key = tuple[int | str, ...]
+Found = Sequence[tuple[Any, ...]]
+"""Rows of a list's key columns, the last of them the threat's id, and their place in the walk."""
 
 
-def page(query: ListQuery, rows: Rows, matching: ColumnElement[bool] | None) -> Page:
-    """Return the page that *query* asks for; *matching* is the keyword's condition or None."""
-    limit = min(query.limit, MAX_PAGE)
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What makes two lists the same statement: order, which filters are given, how words are met.
+
+    `few` words lead to their threats, which are sorted; `many` are looked up behind the walk.
+    """
+
+    dialect: str
+    order: Literal["newest", "rank"]
+    given: tuple[str, ...]
+    words: Literal["", "few", "many"] = ""
+    goes_on: bool = False
+
+    @property
+    def by_index(self) -> tuple[str, ...]:
+        """The filters that the walk's index answers."""
+        times = ("since", "until") if self.order == "newest" else ()
+        return tuple(one for one in self.given if one in ("status", "organisation", *times))
+
+    @property
+    def by_row(self) -> tuple[str, ...]:
+        """The filters that each row of the walk is held against."""
+        return tuple(one for one in self.given if one not in self.by_index)
+
+
+def page(query: ListQuery, rows: Rows, dialect: str) -> Page:
+    """Return the page that *query* asks for.
+
+    Raises:
+        InvalidInput: the cursor is none of this list.
+    """
     key = _decode(query)
-    found: list[Any] = []
-    walked = 0
-    filtered = _has_other_filters(query)
-    while walked < MAX_WALK and len(found) <= limit:
-        size = _CHUNK if filtered else limit + 1
-        chunk = rows(_entries(query, key, matching).limit(size))
-        for row in chunk:
-            walked += 1
-            key = _key(query, row)
-            if _passes(query, row):
-                found.append(row)
-                if len(found) > limit:
-                    break
-        if len(chunk) < size:
-            return _page(found, limit, rows, query, walked, complete=True, more=None)
-    more = None if len(found) > limit else key
-    return _page(found, limit, rows, query, walked, complete=more is None, more=more)
+    if query.since is not None and query.until is not None and query.since >= query.until:
+        return Page(())
+    given = {name: getattr(query, name) for name in _FILTERS}
+    given = {name: value for name, value in given.items() if value is not None}
+    values = {n: v if isinstance(v, int) else str(v) for n, v in given.items()}
+    values |= {"viewer": query.viewer, "limit": min(query.limit, MAX_PAGE) + 1}
+    values |= dict(zip((f"key_{name}" for name in _KEYS[query.order]), key or (), strict=False))
+    words, matches = keywords.words(query.keyword, dialect), 0
+    if words:
+        values["words"] = words
+        asked = {"words": words, "most": keywords.FEW + 1}
+        ((matches,),) = rows(keywords.count(dialect), asked)
+    how: Literal["", "few", "many"] = (
+        "" if not words else "few" if matches <= keywords.FEW else "many"
+    )
+    shape = Shape(dialect, query.order, tuple(given), how, key is not None)
+    if how == "few":
+        found = rows(_sorted(shape), values | {"most": keywords.FEW})
+        return _page(found, values, rows, matches)
+    return _walk(shape, values, rows)
+
+
+def _walk(shape: Shape, values: dict[str, Any], rows: Rows) -> Page:
+    """Walk a little, and from the start again as far as we go where that does not fill a page."""
+    limit = values["limit"]
+    filtered = shape.by_row or shape.words
+    for most in (FIRST_WALK, MAX_WALK) if filtered else (limit,):
+        found = rows(_filtered(shape), values | {"most": most})
+        if len(found) == limit:
+            return _page(found, values, rows, found[-1][-1])
+    if not filtered:
+        return _page(found, values, rows, len(found))
+    end = rows(_end(shape), values | {"most": MAX_WALK})
+    *key, walked = end[0] if end else (0,)
+    return _page(found, values, rows, walked, more=tuple(key) if walked == MAX_WALK else None)
 
 
 def _page(
-    found: list[Any],
-    limit: int,
-    rows: Rows,
-    query: ListQuery,
-    walked: int,
-    *,
-    complete: bool,
-    more: Key | None,
+    found: Found, values: dict[str, Any], rows: Rows, walked: int, *, more: Key | None = None
 ) -> Page:
-    shown = found[:limit]
-    cursor = _encode(_key(query, shown[-1])) if len(found) > limit else ""
-    if more is not None:
-        cursor = _encode(more)
-    ids = [row.threat_id for row in shown]
-    bodies = rows(select(t.threat.c.id, t.threat.c.body).where(t.threat.c.id.in_(ids)))
-    by_id = {row.id: load_threat(row.body) for row in bodies}
-    return Page(tuple(by_id[one] for one in ids if one in by_id), cursor, walked, complete)
+    shown = found[: values["limit"] - 1]
+    last = more
+    if len(found) > len(shown):
+        last = shown[-1][:-1]
+    ids = [row[-2] for row in shown]
+    named = {f"id_{number}": one for number, one in enumerate(ids)}
+    by_id: dict[str, str] = dict(rows(_bodies(len(ids)), named)) if ids else {}
+    threats = tuple(load_threat(by_id[one]) for one in ids if one in by_id)
+    return Page(threats, _encode(last) if last else "", walked, more is None)
 
 
-def _entries(
-    query: ListQuery, key: Key | None, matching: ColumnElement[bool] | None
-) -> Select[Any]:
-    where: list[ColumnElement[bool]] = [_L.viewer == query.viewer]
-    if query.status is not None:
-        where.append(_L.status == str(query.status))
-    if query.organisation is not None:
-        where.append(_L.organisation == query.organisation)
-    if key is not None:
-        where.append(_after(query, key))
-    if query.order == "newest":
-        if query.until is not None:
-            where.append(_L.received_at < query.until)
-        if query.since is not None:
-            where.append(_L.received_at >= query.since)
-    if matching is not None:
-        where.append(matching)
-    order = [column.desc() for column in _columns(query)]
-    return select(t.listing).where(and_(*where)).order_by(*order)
+@lru_cache(maxsize=256)
+def _filtered(shape: Shape) -> Statement:
+    """Return: the rows that all filters let pass, of those that the walk comes by."""
+    walk = _walked(shape, shape.by_row)
+    where = [_holds(walk.c, name) for name in shape.by_row]
+    if shape.words:
+        seq = select(t.threat.c.seq).where(t.threat.c.id == walk.c.threat_id).scalar_subquery()
+        where.append(seq.in_(keywords.matches(shape.dialect)))
+    columns = [walk.c[name] for name in (*_KEYS[shape.order], "place")]
+    query = select(*columns).where(and_(True, *where))
+    return Statement(query.order_by(walk.c.place).limit(_P("limit")))
 
 
-def _columns(query: ListQuery) -> list[ColumnElement[Any]]:
-    if query.order == "newest":
-        return [_L.received_at, _L.threat_id]
-    return [_L.rank, _L.received_at, _L.threat_id]
+@lru_cache(maxsize=256)
+def _end(shape: Shape) -> Statement:
+    """Return: where the walk ends, and how many rows it has come by."""
+    walk = _walked(shape, ())
+    columns = [walk.c[name] for name in (*_KEYS[shape.order], "place")]
+    return Statement(select(*columns).order_by(walk.c.place.desc()).limit(1))
 
 
-def _after(query: ListQuery, key: Key) -> ColumnElement[bool]:
-    columns = _columns(query)
-    ways = []
-    for place, column in enumerate(columns):
-        same = [columns[i] == key[i] for i in range(place)]
-        ways.append(and_(*same, column < key[place]))
-    return and_(columns[0] <= key[0], or_(*ways))
-
-
-def _has_other_filters(query: ListQuery) -> bool:
-    by_time = query.order == "rank" and (query.since is not None or query.until is not None)
-    return bool(query.kind or query.band or query.criticality or by_time)
-
-
-def _passes(query: ListQuery, row: Any) -> bool:
-    return (
-        query.kind in (None, row.kind)
-        and query.band in (None, row.band)
-        and query.criticality in (None, row.criticality)
-        and (query.since is None or row.received_at >= query.since)
-        and (query.until is None or row.received_at < query.until)
+@lru_cache(maxsize=256)
+def _sorted(shape: Shape) -> Statement:
+    """Return: the first of the few rows that have the words."""
+    # the outer join and the limit keep planners from coming by all rows of the viewer instead
+    mine = and_(_L.viewer == _P("viewer"), _L.threat_id == t.threat.c.id)
+    names = dict.fromkeys((*_KEYS[shape.order], *map(_column, shape.given)))
+    rows = (
+        select(*(_L[name] for name in names))
+        .select_from(t.threat.outerjoin(t.listing, mine))
+        .where(t.threat.c.seq.in_(keywords.matches(shape.dialect)))
+        .limit(_P("most"))
+        .subquery("rows")
     )
+    keys = [rows.c[name] for name in _KEYS[shape.order]]
+    where = [rows.c.threat_id.is_not(None), *(_holds(rows.c, name) for name in shape.given)]
+    if shape.goes_on:
+        where.append(_after(rows.c, _KEYS[shape.order]))
+    query = select(*keys, literal(0)).where(and_(*where))
+    return Statement(query.order_by(*(key.desc() for key in keys)).limit(_P("limit")))
 
 
-def _key(query: ListQuery, row: Any) -> Key:
-    tail = (row.received_at, row.threat_id)
-    return tail if query.order == "newest" else (row.rank, *tail)
+@lru_cache(maxsize=MAX_PAGE + 1)
+def _bodies(many: int) -> Statement:
+    ids: list[Any] = [_P(f"id_{number}") for number in range(many)]
+    return Statement(select(t.threat.c.id, t.threat.c.body).where(t.threat.c.id.in_(ids)))
+
+
+def _walked(shape: Shape, kept: Sequence[str]) -> Subquery:
+    order = [_L[name].desc() for name in _KEYS[shape.order]]
+    names = dict.fromkeys((*_KEYS[shape.order], *map(_column, kept)))
+    place = func.row_number().over(order_by=order).label("place")
+    where = [_L.viewer == _P("viewer"), *(_holds(_L, name) for name in shape.by_index)]
+    if shape.goes_on:
+        where.append(_after(_L, _KEYS[shape.order]))
+    query = select(*(_L[name] for name in names), place).where(and_(*where))
+    return query.order_by(*order).limit(_P("most")).subquery("walk")
+
+
+def _holds(columns: Any, name: str) -> ColumnElement[bool]:
+    column: ColumnElement[Any] = columns[_column(name)]
+    if name == "since":
+        return column >= _P(name)
+    return column < _P(name) if name == "until" else column == _P(name)
+
+
+def _column(name: str) -> str:
+    return "received_at" if name in ("since", "until") else name
+
+
+def _after(columns: Any, names: Sequence[str]) -> ColumnElement[bool]:
+    ways = []
+    for place, name in enumerate(names):
+        same = [columns[one] == _P(f"key_{one}") for one in names[:place]]
+        ways.append(and_(*same, columns[name] < _P(f"key_{name}")))
+    return and_(columns[names[0]] <= _P(f"key_{names[0]}"), or_(*ways))
 
 
 def _encode(key: Key) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Executable, Table, and_, bindparam, func, select
@@ -88,11 +88,7 @@ class DatabaseReads:
         return load_threat(row[0]) if row else None
 
     def list_threats(self, query: ListQuery) -> Page:
-        return lists.page(
-            query,
-            self._all,
-            keywords.matching(query.keyword, self._engine.dialect.name, self._all),
-        )
+        return lists.page(query, self._asked, self._engine.dialect.name)
 
     def aggregate(self, viewer: str, at: int) -> Aggregate:
         oldest = self._first(keywords.OLDEST_WAITING)
@@ -249,6 +245,9 @@ class DatabaseReads:
         return found[0] if found else None
 
     def _rows(self, statement: Statement, **values: Any) -> list[tuple[Any, ...]]:
+        return self._asked(statement, values)
+
+    def _asked(self, statement: Statement, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         try:
             return self._spare.rows(statement, values)
         except (SQLAlchemyError, self._spare.error) as exc:
