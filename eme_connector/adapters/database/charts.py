@@ -6,83 +6,84 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Executable, and_, func, select
+from sqlalchemy import and_, bindparam, func, select
 
 from eme_connector.adapters.database import tables as t
+from eme_connector.adapters.database.statements import Statement
 from eme_connector.adapters.database.threats import DAY, HOUR
 from eme_connector.domain.listing import Aggregate, Bucket
 
 KEYWORDS = 20
 WEEK = 7 * DAY
-Rows = Callable[[Executable], Sequence[Any]]
+_P = bindparam
+_T, _K, _O = t.tally.c, t.keyword_tally.c, t.origin_tally.c
+_PLACE = ((_T.start - _P("first")) // _P("width")).label("place")
+_SUM = func.sum(_T.n)
+_BUCKETS = Statement(
+    select(_PLACE, _T.kind, _T.status, _T.band, _SUM)
+    .where(
+        and_(
+            _T.viewer == _P("viewer"),
+            _T.span == _P("span"),
+            _T.start >= _P("first"),
+            _T.start < _P("end"),
+        )
+    )
+    .group_by("place", _T.kind, _T.status, _T.band)
+    .having(_SUM != 0)
+)
+_TOTAL = func.sum(_K.n)
+_KEYWORDS = Statement(
+    select(_K.keyword, _TOTAL)
+    .where(and_(_K.viewer == _P("viewer"), _K.start >= _P("since")))
+    .group_by(_K.keyword)
+    .having(_TOTAL > 0)
+    .order_by(_TOTAL.desc(), _K.keyword)
+    .limit(KEYWORDS)
+)
+_ORIGINS = Statement(
+    select(_O.organisation, _O.status, func.sum(_O.n))
+    .where(_O.viewer == _P("viewer"))
+    .group_by(_O.organisation, _O.status)
+    .having(func.sum(_O.n) != 0)
+)
+Rows = Callable[[Statement, dict[str, Any]], Sequence[tuple[Any, ...]]]
 
 
 def aggregate(viewer: str, at: int, rows: Rows, lag: float) -> Aggregate:
     """Return 24 hours, 7 days and 7 weeks up to *at*, empty buckets included (UTC)."""
     hour, day = at // HOUR * HOUR, at // DAY * DAY
-    hourly = _tallies(viewer, "hour", hour - 23 * HOUR, rows)
-    daily = _tallies(viewer, "day", day - 48 * DAY, rows)
+    week = day - 6 * DAY
+    words = rows(_KEYWORDS, {"viewer": viewer, "since": week})
     return Aggregate(
-        hours=_buckets(hourly, hour, HOUR, 24),
-        days=_buckets(daily, day, DAY, 7),
-        weeks=_buckets(daily, day - 6 * DAY, WEEK, 7),
-        keywords=_keywords(viewer, day - 6 * DAY, rows),
+        hours=_buckets(viewer, rows, "hour", hour, HOUR, 24),
+        days=_buckets(viewer, rows, "day", day, DAY, 7),
+        weeks=_buckets(viewer, rows, "day", week, WEEK, 7),
+        keywords=tuple((word, int(n)) for word, n in words),
         origins=_origins(viewer, rows),
         keyword_lag_s=lag,
     )
 
 
-def _tallies(viewer: str, span: str, since: int, rows: Rows) -> list[Any]:
-    c = t.tally.c
-    query = (
-        select(c.start, c.kind, c.status, c.band, func.sum(c.n).label("n"))
-        .where(and_(c.viewer == viewer, c.span == span, c.start >= since))
-        .group_by(c.start, c.kind, c.status, c.band)
-    )
-    return list(rows(query))
-
-
-def _buckets(tallies: list[Any], last: int, width: int, count: int) -> tuple[Bucket, ...]:
-    starts = [last - n * width for n in reversed(range(count))]
-    axes: dict[int, tuple[Counter[str], Counter[str], Counter[str]]] = {
-        start: (Counter(), Counter(), Counter()) for start in starts
-    }
-    for row in tallies:
-        start = last - (last - row.start + width - 1) // width * width
-        if row.start >= last:
-            start = last
-        if start in axes and row.n and row.start < last + width:
-            for axis, word in zip(axes[start], (row.kind, row.status, row.band), strict=True):
-                axis[word] += row.n
+def _buckets(
+    viewer: str, rows: Rows, span: str, last: int, width: int, count: int
+) -> tuple[Bucket, ...]:
+    first = last - (count - 1) * width
+    values = {"viewer": viewer, "span": span, "first": first, "end": last + width, "width": width}
+    axes: list[tuple[Counter[str], ...]] = [(Counter(), Counter(), Counter()) for _ in range(count)]
+    for place, kind, status, band, n in rows(_BUCKETS, values):
+        by_type, by_status, by_band = axes[place]
+        by_type[kind] += int(n)
+        by_status[status] += int(n)
+        by_band[band] += int(n)
     return tuple(
-        Bucket(start, sum(by_type.values()), dict(by_type), dict(by_status), dict(by_band))
-        for start, (by_type, by_status, by_band) in axes.items()
+        Bucket(first + place * width, sum(by_type.values()), *map(dict, (by_type, *others)))
+        for place, (by_type, *others) in enumerate(axes)
     )
-
-
-def _keywords(viewer: str, since: int, rows: Rows) -> tuple[tuple[str, int], ...]:
-    c = t.keyword_tally.c
-    total = func.sum(c.n).label("n")
-    query = (
-        select(c.keyword, total)
-        .where(and_(c.viewer == viewer, c.start >= since))
-        .group_by(c.keyword)
-        .having(total > 0)
-        .order_by(total.desc(), c.keyword)
-        .limit(KEYWORDS)
-    )
-    return tuple((row.keyword, int(row.n)) for row in rows(query))
 
 
 def _origins(viewer: str, rows: Rows) -> dict[str, dict[str, int]]:
-    c = t.origin_tally.c
-    query = (
-        select(c.organisation, c.status, func.sum(c.n).label("n"))
-        .where(c.viewer == viewer)
-        .group_by(c.organisation, c.status)
-    )
     found: dict[str, dict[str, int]] = defaultdict(dict)
-    for row in rows(query):
-        if row.n:
-            found[row.organisation][row.status] = int(row.n)
+    for organisation, status, n in rows(_ORIGINS, {"viewer": viewer}):
+        found[organisation][status] = int(n)
     return dict(found)

@@ -94,7 +94,7 @@ class DatabaseReads:
         oldest = self._first(keywords.OLDEST_WAITING)
         behind = oldest[0] if oldest else None
         lag = 0.0 if behind is None else max(0.0, (at - behind) / 1_000_000)
-        return charts.aggregate(viewer, at, self._all, lag)
+        return charts.aggregate(viewer, at, self._asked, lag)
 
     def raw(self, threat_id: str, revision: int) -> bytes | None:
         row = self._first(_RAW, id=threat_id, revision=revision)
