@@ -53,9 +53,20 @@ class ListContract:
         page = store.list_threats(query)
         assert page.walked == (40 if few else 16)
         assert page.complete is bool(few)
-        assert len(asked) <= 5
+        assert len(asked) <= 6
         for statement in asked:
             self.check_plan(store, statement)
+        page = store.list_threats(replace(query, criticality=None))
+        assert (len(page.threats), page.walked) == (2, 40 if few else 3)
+        page = store.list_threats(replace(query, status=Status.DECLINED))
+        assert (page.cursor, page.walked, page.complete) == ("", 40 if few else 0, True)
+
+    def test_a_time_that_ends_before_it_begins_asks_nothing(self, store, monkeypatch):
+        put(store, some())
+        asked = self._listen(store, monkeypatch)
+
+        assert store.list_threats(ListQuery(CI, since=AT + 1, until=AT)).threats == ()
+        assert asked == []
 
     def check_plan(self, store, statement):
         """Override it where a store tells how it answers a statement."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Subquery, and_, bindparam, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, not_, or_, select
 
 from eme_connector.adapters.database import keywords
 from eme_connector.adapters.database import tables as t
@@ -33,8 +33,8 @@ _FILTERS = ("status", "organisation", "kind", "band", "criticality", "since", "u
 _P = bindparam
 Rows = Callable[[Statement, dict[str, Any]], Sequence[tuple[Any, ...]]]
 Key = tuple[int | str, ...]
-Found = Sequence[tuple[Any, ...]]
-"""Rows of a list's key columns, the last of them the threat's id, and their place in the walk."""
+Found = Sequence[Key]
+"""Rows of a list's key columns, the last of them the threat's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +94,21 @@ def page(query: ListQuery, rows: Rows, dialect: str) -> Page:
 def _walk(shape: Shape, values: dict[str, Any], rows: Rows) -> Page:
     """Walk a little, and from the start again as far as we go where that does not fill a page."""
     limit = values["limit"]
-    filtered = shape.by_row or shape.words
-    for most in (FIRST_WALK, MAX_WALK) if filtered else (limit,):
+    if not (shape.by_row or shape.words):
+        found = rows(_filtered(shape), values | {"most": limit})
+        return _page(found, values, rows, len(found))
+    for most in (FIRST_WALK, MAX_WALK):
         found = rows(_filtered(shape), values | {"most": most})
         if len(found) == limit:
-            return _page(found, values, rows, found[-1][-1])
-    if not filtered:
-        return _page(found, values, rows, len(found))
-    end = rows(_end(shape), values | {"most": MAX_WALK})
-    *key, walked = end[0] if end else (0,)
-    return _page(found, values, rows, walked, more=tuple(key) if walked == MAX_WALK else None)
+            to = {
+                f"to_{name}": one for name, one in zip(_KEYS[shape.order], found[-1], strict=True)
+            }
+            ((walked,),) = rows(_count(shape, to=True), values | to | {"most": most})
+            return _page(found, values, rows, walked)
+    if end := rows(_end(shape), values | {"most": 1, "skipped": MAX_WALK - 1}):
+        return _page(found, values, rows, MAX_WALK, more=end[0])
+    ((walked,),) = rows(_count(shape, to=False), values | {"most": MAX_WALK})
+    return _page(found, values, rows, walked)
 
 
 def _page(
@@ -112,8 +117,8 @@ def _page(
     shown = found[: values["limit"] - 1]
     last = more
     if len(found) > len(shown):
-        last = shown[-1][:-1]
-    ids = [row[-2] for row in shown]
+        last = shown[-1]
+    ids = [row[-1] for row in shown]
     named = {f"id_{number}": one for number, one in enumerate(ids)}
     by_id: dict[str, str] = dict(rows(_bodies(len(ids)), named)) if ids else {}
     threats = tuple(load_threat(by_id[one]) for one in ids if one in by_id)
@@ -123,22 +128,30 @@ def _page(
 @lru_cache(maxsize=256)
 def _filtered(shape: Shape) -> Statement:
     """Return: the rows that all filters let pass, of those that the walk comes by."""
-    walk = _walked(shape, shape.by_row)
+    walk = _walked(shape, shape.by_row).subquery("walk")
     where = [_holds(walk.c, name) for name in shape.by_row]
     if shape.words:
         seq = select(t.threat.c.seq).where(t.threat.c.id == walk.c.threat_id).scalar_subquery()
         where.append(seq.in_(keywords.matches(shape.dialect)))
-    columns = [walk.c[name] for name in (*_KEYS[shape.order], "place")]
-    query = select(*columns).where(and_(True, *where))
-    return Statement(query.order_by(walk.c.place).limit(_P("limit")))
+    keys = [walk.c[name] for name in _KEYS[shape.order]]
+    query = select(*keys).where(and_(True, *where))
+    return Statement(query.order_by(*(key.desc() for key in keys)).limit(_P("limit")))
 
 
 @lru_cache(maxsize=256)
 def _end(shape: Shape) -> Statement:
-    """Return: where the walk ends, and how many rows it has come by."""
-    walk = _walked(shape, ())
-    columns = [walk.c[name] for name in (*_KEYS[shape.order], "place")]
-    return Statement(select(*columns).order_by(walk.c.place.desc()).limit(1))
+    """Return: the row that the walk comes by after so many others."""
+    return Statement(_walked(shape).offset(_P("skipped")))
+
+
+@lru_cache(maxsize=256)
+def _count(shape: Shape, *, to: bool) -> Statement:
+    """Return: how many rows the walk comes by, up to a row or to its end."""
+    walk = _walked(shape).subquery("walk")
+    query = select(func.count()).select_from(walk)
+    if to:
+        query = query.where(not_(_after(walk.c, _KEYS[shape.order], "to")))
+    return Statement(query)
 
 
 @lru_cache(maxsize=256)
@@ -158,7 +171,7 @@ def _sorted(shape: Shape) -> Statement:
     where = [rows.c.threat_id.is_not(None), *(_holds(rows.c, name) for name in shape.given)]
     if shape.goes_on:
         where.append(_after(rows.c, _KEYS[shape.order]))
-    query = select(*keys, literal(0)).where(and_(*where))
+    query = select(*keys).where(and_(*where))
     return Statement(query.order_by(*(key.desc() for key in keys)).limit(_P("limit")))
 
 
@@ -168,15 +181,13 @@ def _bodies(many: int) -> Statement:
     return Statement(select(t.threat.c.id, t.threat.c.body).where(t.threat.c.id.in_(ids)))
 
 
-def _walked(shape: Shape, kept: Sequence[str]) -> Subquery:
-    order = [_L[name].desc() for name in _KEYS[shape.order]]
+def _walked(shape: Shape, kept: Sequence[str] = ()) -> Select[Any]:
     names = dict.fromkeys((*_KEYS[shape.order], *map(_column, kept)))
-    place = func.row_number().over(order_by=order).label("place")
     where = [_L.viewer == _P("viewer"), *(_holds(_L, name) for name in shape.by_index)]
     if shape.goes_on:
         where.append(_after(_L, _KEYS[shape.order]))
-    query = select(*(_L[name] for name in names), place).where(and_(*where))
-    return query.order_by(*order).limit(_P("most")).subquery("walk")
+    query = select(*(_L[name] for name in names)).where(and_(*where))
+    return query.order_by(*(_L[name].desc() for name in _KEYS[shape.order])).limit(_P("most"))
 
 
 def _holds(columns: Any, name: str) -> ColumnElement[bool]:
@@ -190,12 +201,12 @@ def _column(name: str) -> str:
     return "received_at" if name in ("since", "until") else name
 
 
-def _after(columns: Any, names: Sequence[str]) -> ColumnElement[bool]:
+def _after(columns: Any, names: Sequence[str], key: str = "key") -> ColumnElement[bool]:
     ways = []
     for place, name in enumerate(names):
-        same = [columns[one] == _P(f"key_{one}") for one in names[:place]]
-        ways.append(and_(*same, columns[name] < _P(f"key_{name}")))
-    return and_(columns[names[0]] <= _P(f"key_{names[0]}"), or_(*ways))
+        same = [columns[one] == _P(f"{key}_{one}") for one in names[:place]]
+        ways.append(and_(*same, columns[name] < _P(f"{key}_{name}")))
+    return and_(columns[names[0]] <= _P(f"{key}_{names[0]}"), or_(*ways))
 
 
 def _encode(key: Key) -> str:
