@@ -97,18 +97,31 @@ def _walk(shape: Shape, values: dict[str, Any], rows: Rows) -> Page:
     if not (shape.by_row or shape.words):
         found = rows(_filtered(shape), values | {"most": limit})
         return _page(found, values, rows, len(found))
-    for most in (FIRST_WALK, MAX_WALK):
-        found = rows(_filtered(shape), values | {"most": most})
-        if len(found) == limit:
-            to = {
-                f"to_{name}": one for name, one in zip(_KEYS[shape.order], found[-1], strict=True)
-            }
-            ((walked,),) = rows(_count(shape, to=True), values | to | {"most": most})
-            return _page(found, values, rows, walked)
-    if end := rows(_end(shape), values | {"most": 1, "skipped": MAX_WALK - 1}):
+    found = rows(_filtered(shape), values | {"most": FIRST_WALK})
+    if len(found) == limit:
+        return _page(found, values, rows, _place(shape, values, rows, found[-1]))
+    end = rows(_end(shape), values | {"most": 1, "skipped": MAX_WALK - 1})
+    if end:  # the walk ends at this row, whatever comes and goes meanwhile
+        known = values | _to(shape, end[0]) | {"most": MAX_WALK + FIRST_WALK}
+        found = rows(_filtered(shape, to=True), known)
+    else:
+        found = rows(_filtered(shape), values | {"most": MAX_WALK})
+    if len(found) == limit:
+        return _page(found, values, rows, _place(shape, values, rows, found[-1]))
+    if end:
         return _page(found, values, rows, MAX_WALK, more=end[0])
     ((walked,),) = rows(_count(shape, to=False), values | {"most": MAX_WALK})
     return _page(found, values, rows, walked)
+
+
+def _place(shape: Shape, values: dict[str, Any], rows: Rows, key: Key) -> int:
+    known = values | _to(shape, key) | {"most": MAX_WALK}
+    ((place,),) = rows(_count(shape, to=True), known)
+    return int(place)
+
+
+def _to(shape: Shape, key: Key) -> dict[str, Any]:
+    return {f"to_{name}": one for name, one in zip(_KEYS[shape.order], key, strict=True)}
 
 
 def _page(
@@ -126,9 +139,9 @@ def _page(
 
 
 @lru_cache(maxsize=256)
-def _filtered(shape: Shape) -> Statement:
+def _filtered(shape: Shape, *, to: bool = False) -> Statement:
     """Return: the rows that all filters let pass, of those that the walk comes by."""
-    walk = _walked(shape, shape.by_row).subquery("walk")
+    walk = _walked(shape, shape.by_row, to=to).subquery("walk")
     where = [_holds(walk.c, name) for name in shape.by_row]
     if shape.words:
         seq = select(t.threat.c.seq).where(t.threat.c.id == walk.c.threat_id).scalar_subquery()
@@ -147,11 +160,8 @@ def _end(shape: Shape) -> Statement:
 @lru_cache(maxsize=256)
 def _count(shape: Shape, *, to: bool) -> Statement:
     """Return: how many rows the walk comes by, up to a row or to its end."""
-    walk = _walked(shape).subquery("walk")
-    query = select(func.count()).select_from(walk)
-    if to:
-        query = query.where(not_(_after(walk.c, _KEYS[shape.order], "to")))
-    return Statement(query)
+    walk = _walked(shape, to=to).subquery("walk")
+    return Statement(select(func.count()).select_from(walk))
 
 
 @lru_cache(maxsize=256)
@@ -181,11 +191,14 @@ def _bodies(many: int) -> Statement:
     return Statement(select(t.threat.c.id, t.threat.c.body).where(t.threat.c.id.in_(ids)))
 
 
-def _walked(shape: Shape, kept: Sequence[str] = ()) -> Select[Any]:
+def _walked(shape: Shape, kept: Sequence[str] = (), *, to: bool = False) -> Select[Any]:
     names = dict.fromkeys((*_KEYS[shape.order], *map(_column, kept)))
     where = [_L.viewer == _P("viewer"), *(_holds(_L, name) for name in shape.by_index)]
     if shape.goes_on:
         where.append(_after(_L, _KEYS[shape.order]))
+    if to:
+        keys = _KEYS[shape.order]
+        where += [_L[keys[0]] >= _P(f"to_{keys[0]}"), not_(_after(_L, keys, "to"))]
     query = select(*(_L[name] for name in names)).where(and_(*where))
     return query.order_by(*(_L[name].desc() for name in _KEYS[shape.order])).limit(_P("most"))
 
