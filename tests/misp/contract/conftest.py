@@ -160,7 +160,7 @@ class Pair:
         } | more
         made = self.a.post("/sharing_groups/add", body)
         assert made.status == 200, made.text
-        return uuid, made.body["SharingGroup"]["id"]
+        return made.body["SharingGroup"]["uuid"], made.body["SharingGroup"]["id"]
 
     def named(self, organisation: str) -> str:
         names = {self.a.organisation: self.a.name, self.b.organisation: self.b.name}
