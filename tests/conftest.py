@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,18 @@ IN_CI = bool(os.environ.get("CI"))
 settings.register_profile("short", max_examples=60, deadline=None, derandomize=IN_CI)
 settings.register_profile("long", max_examples=2_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Print how long each folder of tests took, the slowest first."""
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for one in reports:
+            if hasattr(one, "duration"):
+                seconds["/".join(one.nodeid.split("::")[0].split("/")[:2])] += one.duration
+    terminalreporter.section("seconds by folder")
+    for folder, took in seconds.most_common():
+        terminalreporter.write_line(f"{took:7.1f} {folder}")
 
 
 def left_out(reason: str) -> None:
