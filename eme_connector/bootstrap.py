@@ -191,12 +191,19 @@ def _share(config: configuration.Config, store: Store, instance: str) -> Shared:
 def prepare(config: configuration.Config) -> Path | None:
     """Make the data folder and bring the database to our schema.
 
-    Returns the copy that was made of an older SQLite database first.
+    Returns the copy that was made of an older database first.
     """
     from eme_connector.adapters.database import upgrade
 
-    config.instance.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return upgrade(config.store_url)
+    folder = config.instance.data_dir
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return upgrade(config.store_url, lambda version: _dump(config.store_url, folder, version))
+
+
+def _dump(url: str, folder: Path, version: str) -> Path | None:
+    from eme_connector.adapters.backup.database import dump_aside
+
+    return dump_aside(url, folder, version)
 
 
 def prepare_alone(config: configuration.Config) -> Path | None:

@@ -11,6 +11,7 @@ import requests
 from click.testing import CliRunner
 
 from eme_connector import config
+from eme_connector.adapters.backup import database
 from eme_connector.adapters.database import open_store
 from eme_connector.adapters.database.restored import STEP
 from eme_connector.cli import main
@@ -95,9 +96,9 @@ def test_the_drill(here, elsewhere, postgres, tmp_path):
     elsewhere.stop()
     assert _sequence(elsewhere, next(iter(acknowledged))) > STEP
     if is_sqlite:
-        with sqlite3.connect(elsewhere.folder / "data" / "eme.db") as database:
-            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        database.close()
+        with sqlite3.connect(elsewhere.folder / "data" / "eme.db") as driver:
+            assert driver.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        driver.close()
 
 
 @pytest.mark.parametrize("here", ["sqlite"], indirect=True)
@@ -107,8 +108,8 @@ def test_what_may_have_left_since_is_asked_about_and_never_sent_twice(
     """The delivery is in the backup as owed; it left afterwards."""
     here.eme("policy", "set", "contain.isolate=on", "--yes", "--json")
     receiver.hold_next()
-    with Load(here.url, here.token, threads=1, pause=5):
-        assert receiver.held.wait(10)
+    with Load(here.url, here.token, threads=1, pause=60):  # one only
+        assert receiver.held.wait(30)
     _owe_again(here.folder / "data" / "eme.db")
     made = here.eme("backup", str(tmp_path), "--json")
     here.kill()
@@ -155,6 +156,28 @@ def test_what_must_not_be_overwritten_is_not(here, elsewhere, tmp_path):
     here.start()
 
 
+@pytest.mark.parametrize("here", ["postgresql"], indirect=True)
+def test_a_postgresql_database_is_replaced_as_a_whole_or_not_at_all(here, tmp_path, monkeypatch):
+    made = here.eme("backup", str(tmp_path), "--json")
+    here.stop()
+    here.eme("user", "add", "later", "--role", "viewer", "--password-file", "-", "--json",
+             input=PASSWORD)  # fmt: skip
+
+    refused = run(here, "restore", made["path"])
+    with monkeypatch.context() as broken:
+        broken.setattr(database.metadata, "tables", {"account": None, 'x" nonsense': None})
+        failed = run(here, "restore", made["path"], "--replace")
+    after_failure = _names(here)
+    here.eme("restore", made["path"], "--replace", "--json")
+
+    assert (refused[0], "--replace" in refused[1]) == (6, True)
+    assert failed[0] != 0
+    assert "psql failed" in failed[1]
+    assert after_failure == {"anna", "later"}
+    assert _names(here) == {"anna"}
+    here.start()
+
+
 @pytest.mark.parametrize("here", ["sqlite"], indirect=True)
 def test_a_machine_without_a_configuration_gets_that_of_the_backup(here, tmp_path):
     made = here.eme("backup", str(tmp_path), "--json")
@@ -178,6 +201,10 @@ def test_a_backup_of_a_newer_schema_is_refused(here, elsewhere, tmp_path, monkey
     code, text = run(elsewhere, "restore", made["path"])
 
     assert (code, "install the newer version" in text) == (6, True)
+
+
+def _names(sidecar):
+    return {one["name"] for one in sidecar.eme("user", "list", "--json")["users"]}
 
 
 def _threats(url, token):

@@ -9,17 +9,23 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 import time
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
+import structlog
 from sqlalchemy import URL, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from eme_connector.adapters.database.schema import copy_name, drop_old
+from eme_connector.adapters.database.tables import metadata
 from eme_connector.errors import Conflict, Malformed, StoreUnavailable, Unavailable
 
+log = structlog.get_logger("eme.backup")
 _SQLITE = ("", "-wal", "-shm")
 
 
@@ -51,6 +57,23 @@ def copy(url: str, target: Path) -> None:
             made.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.Error as exc:
         raise StoreUnavailable(f"{parsed.database}: cannot be copied: {exc}") from exc
+
+
+def dump_aside(url: str, folder: Path, version: str) -> Path | None:
+    """Dump the PostgreSQL database at *url*, whose schema is *version*, into *folder*.
+
+    Returns None, and logs why, where pg_dump cannot: an upgrade is one transaction there, so what
+    goes wrong in it changes nothing even without a copy.
+    """
+    target = copy_name(folder / "eme.dump", version)
+    try:
+        copy(url, target)
+    except Unavailable as exc:
+        target.unlink(missing_ok=True)
+        log.warning("no_copy_before_upgrade", reason=str(exc))
+        return None
+    drop_old(folder / "eme.dump")
+    return target
 
 
 def check(path: Path) -> None:
@@ -100,13 +123,12 @@ def put(url: str, source: Path) -> Path | None:
     Returns where an SQLite file that was there is kept now.
 
     Raises:
-        Unavailable: pg_restore is missing or fails; nothing is changed then.
+        Unavailable: pg_restore or psql is missing or fails; nothing is changed then.
         OSError
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        words = ("--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error")
-        _run("pg_restore", parsed, *words, f"--dbname={parsed.database}", str(source))
+        _put_postgres(parsed, source)
         return None
     path = Path(parsed.database or "")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -118,9 +140,27 @@ def put(url: str, source: Path) -> Path | None:
     return kept
 
 
+def _put_postgres(url: URL, source: Path) -> None:
+    """Drop our tables and make those of the dump, in one transaction.
+
+    pg_restore alone drops what the dump has: tables of a newer schema would be left, and in the
+    way of the upgrade that follows.
+    """
+    ours = ", ".join(f'"{name}"' for name in (*metadata.tables, "keyword_index"))
+    with tempfile.TemporaryDirectory(prefix=".eme-restore-", dir=source.parent) as folder:
+        words = Path(folder) / "restore.sql"
+        _run("pg_restore", url, "--clean", "--if-exists", "--no-owner", f"--file={words}",
+             str(source))  # fmt: skip
+        _run("psql", url, "--no-psqlrc", "--quiet", "--single-transaction",
+             "--set=ON_ERROR_STOP=1", f"--command=DROP TABLE IF EXISTS {ours} CASCADE",
+             f"--file={words}")  # fmt: skip
+
+
 def set_aside(path: Path) -> Path:
     """Give a database file, or a folder, a name that nobody uses; return it."""
-    kept = path.with_name(f"{path.stem}.replaced-{time.strftime('%Y%m%dT%H%M%S')}{path.suffix}")
+    name = f"{path.stem}.replaced-{time.strftime('%Y%m%dT%H%M%S')}"
+    tries = (path.with_name(f"{name}{'-' * n}{path.suffix}") for n in count())
+    kept = next(one for one in tries if not one.exists())
     for end in _SQLITE:
         part = path.with_name(path.name + end)
         if part.exists():

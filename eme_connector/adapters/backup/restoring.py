@@ -66,8 +66,9 @@ class Opened:
         if not lock.acquire(wait=False):
             raise Conflict(f"a sidecar runs on {config.instance.data_dir}: stop it first")
         try:
-            aside = _put_secrets(self.folder, config.instance.data_dir)
+            # the database first: if it cannot be put there, nothing else has been touched
             kept = database.put(config.store_url, self.folder / NAMES[self.manifest.database])
+            aside = _put_secrets(self.folder, config.instance.data_dir)
             upgrade(config.store_url)
             settled = settle(
                 config.store_url,

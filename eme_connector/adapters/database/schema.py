@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -31,8 +32,14 @@ def schema_version(url: str) -> str | None:
         engine.dispose()
 
 
-def upgrade(url: str) -> Path | None:
-    """Bring the database at *url* to our schema; return the copy made of an SQLite file first.
+Dump = Callable[[str], Path | None]
+"""How a PostgreSQL database of the schema version given is kept aside; None where it cannot be."""
+
+
+def upgrade(url: str, dump: Dump | None = None) -> Path | None:
+    """Bring the database at *url* to our schema; return the copy of it that was made first.
+
+    An SQLite file is copied beside itself, for PostgreSQL *dump* is called where it is given.
 
     Raises:
         StoreUnavailable: it cannot be opened or changed.
@@ -40,16 +47,15 @@ def upgrade(url: str) -> Path | None:
     before = schema_version(url)
     if before == VERSION:
         return None
-    copy = _prepare(url, before)
+    if make_url(url).get_backend_name() != "sqlite":
+        return _upgrade_postgres(url, dump)
+    copy = _prepare_sqlite(url, before)
     _migrate(url)
     return copy
 
 
-def _prepare(url: str, before: str | None) -> Path | None:
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return None
-    path = Path(parsed.database or "")
+def _prepare_sqlite(url: str, before: str | None) -> Path | None:
+    path = Path(make_url(url).database or "")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = connect_sqlite(str(path))
@@ -59,19 +65,45 @@ def _prepare(url: str, before: str | None) -> Path | None:
         raise StoreUnavailable(f"{path}: cannot be opened: {type(exc).__name__}") from exc
 
 
+def _upgrade_postgres(url: str, dump: Dump | None) -> Path | None:
+    """Of several processes that start at once one does it; the others wait and find it done."""
+    engine = create_engine(url)
+    try:
+        with engine.connect() as lock:
+            lock.execute(text("SELECT pg_advisory_lock(hashtext('eme upgrade'))"))
+            before = read_version(engine)
+            copy = dump(before) if dump and before and before != VERSION else None
+            _migrate(url)
+            return copy
+    except SQLAlchemyError as exc:
+        raise StoreUnavailable("the database cannot be reached") from exc
+    finally:
+        engine.dispose()
+
+
 def _copy(connection: sqlite3.Connection, path: Path, before: str) -> Path:
     """Copy the database beside itself, make sure that it can be read, and drop old copies."""
-    target = path.with_name(f"{path.stem}.{before}.{time.strftime('%Y%m%dT%H%M%S')}.db")
+    target = copy_name(path, before)
     os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
     with closing(sqlite3.connect(target)) as copy:
         connection.backup(copy)
         (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise StoreUnavailable(f"{path}: is damaged ({found}); it is not changed")
-    copies = path.parent.glob(f"{path.stem}.[0-9]*.[0-9]*T[0-9]*.db")
+    drop_old(path)
+    return target
+
+
+def copy_name(path: Path, version: str) -> Path:
+    """Return the name of a copy, made now, of the database *path* whose schema is *version*."""
+    return path.with_name(f"{path.stem}.{version}.{time.strftime('%Y%m%dT%H%M%S')}{path.suffix}")
+
+
+def drop_old(path: Path) -> None:
+    """Keep the newest copies of the database *path* alone."""
+    copies = path.parent.glob(f"{path.stem}.[0-9]*.[0-9]*T[0-9]*{path.suffix}")
     for old in sorted(copies, key=lambda one: one.name.rsplit(".", 2)[1])[:-KEEP]:
         old.unlink()
-    return target
 
 
 def _migrate(url: str) -> None:
@@ -83,9 +115,6 @@ def _migrate(url: str) -> None:
     engine = create_engine(url)
     try:
         with engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                # of several that start at once one does it, the others find it done
-                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('eme upgrade'))"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except SQLAlchemyError as exc:
