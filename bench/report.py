@@ -75,7 +75,17 @@ def lines(found: dict[str, Any]) -> list[str]:
 def page(found: dict[str, Any]) -> str:
     """Return docs/benchmarks.md."""
     goals = _rows(found, lambda g, v, w, m: f"| {g.what} | `{g.key}` | {v} | {w} | {m} |")
-    rest = [f"| `{key}` | {value} |" for key, value in found.items() if key not in _HEAD]
+    by_size = [key.removesuffix("_100k") for key in found if key.endswith("_100k")]
+    sizes = [
+        f"| `{key}` | {_cell(found[f'{key}_100k'])} | {_cell(found.get(f'{key}_1m'))} |"
+        for key in by_size
+    ]
+    twice = {f"{key}{end}" for key in by_size for end in ("", "_100k", "_1m")}
+    rest = [
+        f"| `{key}` | {_cell(value)} |"
+        for key, value in found.items()
+        if key not in _HEAD and key not in twice
+    ]
     return "\n".join(
         [
             "# Benchmarks",
@@ -91,8 +101,8 @@ def page(found: dict[str, Any]) -> str:
             "|---|---|---|---|---|",
             *goals,
             "",
-            "What is missed stands here so that it is not forgotten. Keys that end with `_1m`",
-            "are for 1,000,000 threats; None: not measured in this run.",
+            "What is missed stands here so that it is not forgotten. Lists and charts are those of",
+            "the larger database that was measured.",
             "",
             "## Every figure",
             "",
@@ -100,11 +110,27 @@ def page(found: dict[str, Any]) -> str:
             "|---|---|",
             *rest,
             "",
+            "## By the number of threats",
+            "",
+            "In `build/bench.json` these keys end with `_100k` and `_1m`.",
+            "",
+            "| key | 100,000 | 1,000,000 |",
+            "|---|---|---|",
+            *sizes,
+            "",
         ]
     )
 
 
 _HEAD = frozenset({"machine", "commit", "fdatasync_us", "load_average"})
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "not measured"
+    if isinstance(value, list):
+        return "<br>".join(str(one).replace("|", "/") for one in value)
+    return str(value)
 
 
 def _rows(found: dict[str, Any], write: Callable[[Goal, Any, str, str], str]) -> list[str]:
