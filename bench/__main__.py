@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import accept, latency, lists, machine, mapping, memory, postgres
+from bench import accept, latency, lists, machine, mapping, memory, postgres, streams
 from bench.report import lines, page
 
 ROOT = Path(__file__).parent.parent
-CASES = ("accept", "latency", "memory", "mapping", "postgres", "lists")
+CASES = ("accept", "latency", "streams", "memory", "mapping", "postgres", "lists")
 
 
 def main() -> None:
@@ -56,6 +56,8 @@ def _run(name: str, folder: Path, *, quick: bool) -> dict[str, Any]:
         return accept.run(folder, rounds=3 if quick else 5, seconds=3 if quick else 8)
     if name == "latency":
         return latency.run(folder, walks=40 if quick else 200)
+    if name == "streams":
+        return streams.run(folder, rounds=2 if quick else 5, seconds=3 if quick else 10)
     if name == "memory":
         return memory.run(folder)
     if name == "mapping":

@@ -17,7 +17,7 @@ from typing import Any
 
 from bench import openloop, wrk
 from bench.machine import slow_disk
-from bench.world import counted, hello, new_world, program, started
+from bench.world import counted, hello, hold_deliveries, new_world, program, started
 from eme_connector.demo.processes import free_port
 from eme_connector.demo.world import World
 
@@ -68,10 +68,10 @@ def run(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
         floor_port = stack.enter_context(hello())
         sink = free_port()
         stack.enter_context(program("-m", "bench.sink", str(sink)))
-        held = [_start(stack, folder / "paused", _paused)]
+        held = [_start(stack, folder / "paused", hold_deliveries)]
         sent = [_start(stack, folder / "draining", lambda tree: _to_sink(tree, sink))]
         if slow:
-            held.append(_start(stack, folder / "slow", _paused, slow))
+            held.append(_start(stack, folder / "slow", hold_deliveries, slow))
             sent.append(_start(stack, folder / "slow-draining", lambda t: _to_sink(t, sink), slow))
         floors = []
         for _ in range(rounds):
@@ -104,11 +104,6 @@ def _start(
     world = new_world(folder, change)
     stack.enter_context(started(world, "ci", env=env))
     return Variant(world)
-
-
-def _paused(tree: dict[str, Any]) -> None:
-    """Leave every delivery to a worker that is not there: they are owed, and stay so."""
-    tree["serve"]["deliver"] = False
 
 
 def _to_sink(tree: dict[str, Any], port: int) -> None:

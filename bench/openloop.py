@@ -18,9 +18,10 @@ CONNECTIONS = 64
 
 @dataclass
 class Waited:
-    """Milliseconds from due to answered, and how many were not answered 2xx."""
+    """Milliseconds from due to answered, what was answered when, and how often it was not 2xx."""
 
     ms: list[float] = field(default_factory=list)
+    answers: list[tuple[float, bytes]] = field(default_factory=list)
     refused: int = 0
 
     def percentile(self, percent: float) -> float:
@@ -67,8 +68,9 @@ async def _one(
     while (line := await reader.readline()) != b"\r\n":
         name, _, value = line.partition(b":")
         size = int(value) if name.lower() == b"content-length" else size
-    await reader.readexactly(size)
-    found.ms.append((asyncio.get_running_loop().time() - due) * 1000)
+    body, now = await reader.readexactly(size), asyncio.get_running_loop().time()
+    found.ms.append((now - due) * 1000)
+    found.answers.append((now, body))
     found.refused += not 200 <= status < 300
     free.put_nowait(connection)
 

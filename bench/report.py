@@ -50,6 +50,11 @@ GOALS = (
     Goal("visible_p50_ms", "POST → visible at the CERT, p50", at_most=50),
     Goal("visible_p99_ms", "POST → visible at the CERT, p99", at_most=140),
     Goal("dispatch_p95_ms", "detection → automatic dispatch, p95", at_most=300),
+    Goal("streams_post_p99_ratio", "p99 of an accept with 200 open streams, beside without",
+         at_most=2),
+    Goal("streams_event_worst_s", "seconds until the last of 200 streams has an event, worst",
+         at_most=1),
+    Goal("streams_wrong", "streams that missed an event of theirs, or saw another's", at_most=0),
     Goal("aggregate_store_ms", "charts at the store", at_most=1),
     Goal("list_store_p95_ms", "lists at the store, p95", at_most=5),
     Goal("list_http_p95_ms", "lists over HTTP beside accepts, p95", at_most=25),
@@ -59,6 +64,7 @@ GOALS = (
     Goal("mapping_ratio", "time of our mapping beside misp-stix's", at_most=6),
     Goal("ready_s", "seconds from start to ready", at_most=1.5),
     Goal("pss_idle_mb", "memory when idle (PSS, MB)", at_most=120),
+    Goal("pss_hostile_more_mb", "what hostile input, 16 at once, adds to it (MB)", at_most=64),
 )  # fmt: skip
 _MARK: dict[bool | None, str] = {True: "met", False: "**missed**", None: "not measured"}
 

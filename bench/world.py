@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,12 @@ HERE = Path(__file__).parent
 Change = Callable[[dict[str, Any]], None]
 
 
-def new_world(folder: Path, change: Change | None = None) -> World:
-    """Return two configured sidecars in *folder*; *change* edits the operator's configuration."""
-    world = World.open(folder, {who: free_port() for who in ("ci", "cert", "receiver")})
+def new_world(folder: Path, change: Change | None = None, names: Iterable[str] = ()) -> World:
+    """Return two configured sidecars in *folder*; *change* edits the operator's configuration.
+
+    The operator's serves organisations of these *names* too.
+    """
+    world = World.open(folder, {who: free_port() for who in ("ci", "cert", "receiver")}, names)
     world.prepare()
     if change is not None:
         path = folder / "ci" / "config.yaml"
@@ -34,6 +37,11 @@ def new_world(folder: Path, change: Change | None = None) -> World:
         change(tree)
         path.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
     return world
+
+
+def hold_deliveries(tree: dict[str, Any]) -> None:
+    """Leave every delivery to a worker that is not there: they are owed, and stay so."""
+    tree["serve"]["deliver"] = False
 
 
 @contextmanager
