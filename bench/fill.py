@@ -25,7 +25,7 @@ from eme_connector.adapters.database import keywords
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.rows import Rows
 from eme_connector.adapters.database.statements import Connection, Statement
-from eme_connector.adapters.database.threats import DAY, HOUR, keyword_of
+from eme_connector.adapters.database.totals import DAY, HOUR, keyword_of
 from eme_connector.demo.walk import sample
 from eme_connector.domain.listing import Aggregate
 from eme_connector.domain.threat import Decision, Execution, Kind, Resolution, Status, Threat, Tlp
@@ -39,9 +39,9 @@ WORDS = tuple(
 )
 THREATS = tuple(f"{one} model (AML.T{number:04})" for number, one in enumerate(WORDS[:40]))
 _NEW = Statement(
-    select(t.threat.c.seq, t.threat.c.body)
+    select(t.threat.c.seq, t.listing.c.viewer, t.listing.c.received_at, t.threat.c.body)
+    .select_from(t.threat.join(t.listing, t.listing.c.threat_id == t.threat.c.id))
     .where(t.threat.c.seq > bindparam("after"))
-    .order_by(t.threat.c.seq)
 )
 
 
@@ -85,10 +85,10 @@ def _add(driver: Any, threats: list[Threat], raw: tuple[bytes, bytes], cast: Cas
         added = work.add_threat(one, one.detection.iris_id.encode().join(raw), viewers=[viewer])
         assert added, "a threat of that identity was there"
     work.pending.write()
-    entries = [(seq, body, 0) for seq, body in connection.all(_NEW, {"after": before})]
-    words = keywords.words_of(entries)
-    (last,) = driver.execute("SELECT value FROM sequence WHERE name='change'").fetchone()
-    work.index_keywords(replace(words, cursor=last))
+    entries = [(*row, 0) for row in connection.all(_NEW, {"after": before})]
+    at = dict(driver.execute("SELECT name, value FROM sequence"))
+    words = keywords.words_of(entries, at.get(keywords.CURSOR, 0))
+    assert work.index_keywords(replace(words, cursor=at["change"]))
 
 
 def _raw() -> tuple[bytes, bytes]:

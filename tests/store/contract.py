@@ -22,6 +22,7 @@ from eme_connector.domain.policy import Scope, Setting
 from eme_connector.domain.rights import Right
 from eme_connector.ports import Owed
 from tests.build import AT, CERT, CI, OTHER_CI, detection
+from tests.store.charts import ChartContract
 from tests.store.directory import DirectoryContract
 from tests.store.handshakes import HandshakeContract
 from tests.store.lists import ListContract
@@ -33,6 +34,7 @@ from tests.store.some import HOUR, LANE, due, owe, put, some, update
 
 class StoreContract(
     ListContract,
+    ChartContract,
     DirectoryContract,
     HandshakeContract,
     ScheduleContract,

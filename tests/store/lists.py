@@ -1,4 +1,4 @@
-"""What every store's lists, charts and feeds have to do."""
+"""What every store's lists and feeds have to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from eme_connector.domain.risk import Band
 from eme_connector.domain.threat import Kind, Status
 from eme_connector.errors import InvalidInput
 from tests.build import AT, CI, OTHER_CI, detection
-from tests.store.some import HOUR, decided, put, some
+from tests.store.some import decided, put, some
 
 
 class ListContract:
@@ -167,15 +167,6 @@ class ListContract:
         with pytest.raises(InvalidInput) as caught:
             store.list_threats(ListQuery(CI, cursor=cursor))
         assert caught.value.pointer == "/cursor"
-
-    def test_charts_have_every_bucket_and_old_threats_in_their_week(self, store):
-        put(store, some(received_at=AT - 30 * 24 * HOUR))
-        put(store, some())
-        found = store.aggregate(CI, AT)
-
-        assert [len(x) for x in (found.hours, found.days, found.weeks)] == [24, 7, 7]
-        assert sum(one.total for one in found.hours) == 1
-        assert sum(one.total for one in found.weeks) == 2
 
     def test_keywords_are_found_within_a_second(self, store):
         found = put(store, some(detection=detection(iris_id="k", summary="Modbus frames")))

@@ -11,6 +11,7 @@ from eme_connector.ports import Owed
 from tests.build import AT, CI, detection, threat
 
 HOUR = 3_600_000_000
+DAY = 24 * HOUR
 LANE = "orchestrator:a"
 
 

@@ -6,19 +6,50 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 from eme_connector.adapters.backup import database
-from eme_connector.adapters.database import VERSION, schema, schema_version, upgrade
+from eme_connector.adapters.database import (
+    VERSION,
+    open_store,
+    schema,
+    schema_version,
+    upgrade,
+)
 from eme_connector.adapters.database.schema import KEEP
+from eme_connector.adapters.database.tables import metadata
 from eme_connector.errors import StoreUnavailable
+from eme_connector.formats.codec import dump_threat
+from tests.build import CI, detection
+from tests.store.some import DAY, HOUR, some
 
+MIGRATIONS = Path(schema.__file__).parent / "migrations"
 FIRST = Path(__file__).parent.parent / "data" / "schemas" / "0001.sql"
+
+OLDER = (
+    "INSERT INTO threat (id, organisation, body) VALUES (:id, :o, :body)",
+    "INSERT INTO listing VALUES (:o, :id, :at, 500, 'pending', 'none', 'attack', :o, 'high', 4,"
+    " 7, 'pending', :at)",
+    "INSERT INTO tally VALUES (:o, 'hour', :hour, 'attack', 'pending', 'high', :shard, 1)",
+    "INSERT INTO tally VALUES (:o, 'day', :day, 'attack', 'pending', 'high', :shard, 1)",
+    "INSERT INTO keyword_tally VALUES (:o, :day, 'a b', :shard, 1)",
+    "INSERT INTO origin_tally VALUES (:o, :o, 'pending', :shard, 1)",
+)
+"""A threat as the schema before wide counters held it."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, tmp_path):
+    """Return the address of an empty database."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_database")
+    return f"sqlite:///{tmp_path / 'eme.db'}"
 
 
 @pytest.fixture
@@ -67,6 +98,47 @@ def test_a_damaged_database_is_left_as_it_is(old):
     assert old.read_bytes()[4096:] == before[4096:]
 
 
+def test_the_migrations_make_what_the_code_knows(url):
+    upgrade(url)
+    engine = create_engine(url)
+    there = inspect(engine)
+
+    for table in metadata.sorted_tables:
+        columns = [one["name"] for one in there.get_columns(table.name)]
+        assert columns == table.columns.keys(), table.name
+        key = there.get_pk_constraint(table.name)["constrained_columns"]
+        assert key == table.primary_key.columns.keys(), table.name
+        indexes = {one["name"] for one in there.get_indexes(table.name)}
+        assert indexes >= {one.name for one in table.indexes}, table.name
+    engine.dispose()
+
+
+def test_counters_and_keywords_of_an_older_database_go_on(url):
+    now = round(time.time() * 1_000_000)
+    engine = create_engine(url)
+    _migrate(engine, "0006")
+    with engine.begin() as connection:
+        for number, at in enumerate((now, now, now - 20 * DAY)):
+            found = some(received_at=at, detection=detection(iris_id=str(number), threat="A  b"))
+            values = {"id": found.id, "body": dump_threat(found).decode(), "at": at, "o": CI}
+            bar = values | {"hour": at // HOUR * HOUR, "day": at // DAY * DAY, "shard": number}
+            for words in OLDER:
+                connection.execute(text(words), bar)
+    engine.dispose()
+
+    upgrade(url)
+    store = open_store(url)
+    found = store.aggregate(CI, now)
+    store.close()
+    assert [sum(one.total for one in bars) for bars in (found.hours, found.weeks)] == [2, 3]
+    bar = found.hours[-1]
+    assert (bar.by_type, bar.by_status, bar.by_band) == (
+        {"attack": 2}, {"pending": 2}, {"high": 2}
+    )  # fmt: skip
+    assert found.origins == {CI: {"pending": 3}}
+    assert found.keywords == (("a b", 2),)
+
+
 def test_of_several_that_start_at_once_one_upgrades(postgres_database):
     words = "import sys; from eme_connector.adapters.database import upgrade; upgrade(sys.argv[1])"
     started = [subprocess.Popen([sys.executable, "-c", words, postgres_database]) for _ in range(4)]
@@ -77,12 +149,9 @@ def test_of_several_that_start_at_once_one_upgrades(postgres_database):
 @pytest.fixture
 def old_postgres(postgres_database):
     """Return the URL of a PostgreSQL database of the first schema with an account in it."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
     engine = create_engine(postgres_database)
+    _migrate(engine, "0001")
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
         connection.execute(
             text("INSERT INTO account VALUES ('1', 'anna', 'o', 'admin', 'h', 1, false)")
         )
@@ -119,3 +188,11 @@ def test_a_database_of_our_schema_is_not_dumped(old_postgres):
 
     assert upgrade(old_postgres, asked.append) is None
     assert asked == []
+
+
+def _migrate(engine, version):
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from eme_connector import ports
 from eme_connector.adapters.bell import Bell
-from eme_connector.adapters.database import keywords
+from eme_connector.adapters.database import keywords, totals
 from eme_connector.adapters.database.keywords import KeywordFollower
 from eme_connector.adapters.database.notify import PostgresLine
 from eme_connector.adapters.database.pooled import PooledWriter
@@ -29,7 +29,7 @@ from eme_connector.ports import Transaction
 
 T = TypeVar("T")
 Listener = Callable[[frozenset[str]], None]
-VERSION = "0006"
+VERSION = "0007"
 
 
 class DatabaseStore(DatabaseReads, RelayQueries):
@@ -91,13 +91,15 @@ class DatabaseStore(DatabaseReads, RelayQueries):
                 " run `eme upgrade`"
             )
 
-    def follow_keywords(self) -> int:
-        """Index the next batch of changed threats; return how many entries it had."""
-        entries = self._rows(keywords.WAITING)
-        if entries:
-            words = keywords.words_of(entries)
+    def follow_keywords(self) -> bool:
+        """Index and count the next batch of changed threats; say whether there may be more."""
+        after = self.keywords_at()
+        entries = self._rows(keywords.WAITING, after=after, settled=self.last_change())
+        old = self._first(totals.IS_OLD, since=totals.since(self._clock()))
+        if entries or old:
+            words = keywords.words_of(entries, after)
             self.transact(lambda tx: tx.index_keywords(words))  # type: ignore[attr-defined]
-        return len(entries)
+        return len(entries) == keywords.BATCH or old is not None
 
     def void_leases(self) -> None:
         """Make every delivery found in `sending` and every job due at once: who held them died.

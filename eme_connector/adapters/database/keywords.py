@@ -1,4 +1,4 @@
-"""The keyword index: filled behind the accept path by a follower, lag at most 1 s.
+"""The keyword index and totals: kept behind the accept path by a follower, lag at most 1 s.
 
 Filling it inside the accepting transaction costs 17 % of the accept rate. Few matches are
 listed at once; a word that matches many is looked up once for all rows of the list's bounded walk.
@@ -26,7 +26,9 @@ from sqlalchemy import (
 )
 
 from eme_connector.adapters.database import tables as t
+from eme_connector.adapters.database import totals
 from eme_connector.adapters.database.statements import Connection, Statement
+from eme_connector.adapters.database.totals import DAY, Counted, keyword_of
 from eme_connector.errors import StoreUnavailable
 
 INTERVAL_S = 0.5
@@ -60,15 +62,20 @@ _ADD = {
         )
     ),
 }
+# moved only from where its follower found it: of several that read the same entries one goes on
 _MOVE = Statement(
     lambda m: (
         m.insert(t.sequence)
         .values(name=CURSOR, value=bindparam("value"))
-        .on_conflict_do_update(index_elements=["name"], set_={"value": bindparam("value")})
+        .on_conflict_do_update(
+            index_elements=["name"],
+            set_={"value": bindparam("value")},
+            where=t.sequence.c.value == bindparam("after"),
+        )
     )
 )
 # one step per viewer down the index of changes: there is none over all of them
-_BEHIND = """
+_PER_VIEWER = """
 WITH RECURSIVE viewers (viewer) AS (
   SELECT min(viewer) FROM listing
   UNION ALL
@@ -76,18 +83,29 @@ WITH RECURSIVE viewers (viewer) AS (
   FROM viewers WHERE viewers.viewer IS NOT NULL
 )
 SELECT {columns} FROM viewers
-JOIN listing ON listing.viewer = viewers.viewer AND listing.change > coalesce(
-  (SELECT value FROM sequence WHERE name = 'keywords'), 0)
 """
 WAITING = Statement(
     text(
-        _BEHIND.format(columns="threat.seq, threat.body, listing.change")
-        + f"JOIN threat ON threat.id = listing.threat_id ORDER BY listing.change LIMIT {BATCH}"
+        _PER_VIEWER.format(
+            columns="threat.seq, listing.viewer, listing.received_at, threat.body, listing.change"
+        )
+        + "JOIN listing ON listing.viewer = viewers.viewer"
+        " AND listing.change > :after AND listing.change <= :settled "
+        f"JOIN threat ON threat.id = listing.threat_id ORDER BY listing.change LIMIT {BATCH}"
     )
 )
-OLDEST_WAITING = Statement(text(_BEHIND.format(columns="min(listing.changed_at)")))
-Entry = tuple[int, str, int]
-"""(seq, body, change) of a threat whose words are to be indexed."""
+OLDEST_WAITING = Statement(
+    text(
+        _PER_VIEWER.format(
+            columns="""min((
+  SELECT changed_at FROM listing WHERE listing.viewer = viewers.viewer
+  AND change > coalesce((SELECT value FROM sequence WHERE name = 'keywords'), 0)
+  ORDER BY change LIMIT 1))"""
+        )
+    )
+)
+Entry = tuple[int, str, int, str, int]
+"""(seq, viewer, received_at, body, change) of a threat whose words are to be indexed."""
 
 
 def words(keyword: str, dialect: str) -> str:
@@ -110,30 +128,42 @@ def count(dialect: str) -> Statement:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What is to be indexed: rows (seq, document), and the cursor behind them."""
+    """What is to be indexed (rows of seq and document) and counted; the cursor moves behind it."""
 
     rows: tuple[dict[str, Any], ...]
+    counted: tuple[Counted, ...]
+    after: int
     cursor: int
 
 
-def words_of(entries: Sequence[Entry]) -> Words:
-    """Return the words of *entries*; several viewers of one threat make one row."""
-    documents = {seq: _document(json.loads(body)) for seq, body, _ in entries}
-    rows = tuple({"seq": seq, "document": words} for seq, words in documents.items())
-    return Words(rows, max(change for *_, change in entries))
+def words_of(entries: Sequence[Entry], after: int) -> Words:
+    """Return the words of *entries*, which come behind the cursor *after*."""
+    documents: dict[int, dict[str, Any]] = {}
+    counted = []
+    for seq, viewer, received_at, body, _ in entries:
+        if seq not in documents:  # several viewers of one threat make one row
+            documents[seq] = json.loads(body)
+        keyword = keyword_of(documents[seq]["detection"]["threat"])
+        counted.append(Counted(seq, viewer, received_at // DAY * DAY, keyword))
+    rows = tuple({"seq": seq, "document": _document(one)} for seq, one in documents.items())
+    cursor = max((change for *_, change in entries), default=after)
+    return Words(rows, tuple(counted), after, cursor)
 
 
-def index(connection: Connection, words: Words) -> None:
-    """Put *words* into the index and move the cursor behind them."""
+def index(connection: Connection, words: Words, now: float) -> bool:
+    """Index and count *words* and move the cursor; False when another follower has done so."""
+    if not connection.run(_MOVE, {"value": words.cursor, "after": words.after}):
+        return False
     connection.run_many(_DROP, [{"seq": row["seq"]} for row in words.rows])
     connection.run_many(_ADD[connection.dialect.name], words.rows)
-    connection.run(_MOVE, {"value": words.cursor})
+    totals.count(connection, words.counted, totals.since(now))
+    return True
 
 
 class KeywordFollower:
     """A thread that indexes the text of threats that changed."""
 
-    def __init__(self, follow: Callable[[], int]) -> None:
+    def __init__(self, follow: Callable[[], bool]) -> None:
         self._follow = follow
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="eme-keywords", daemon=True)
@@ -150,10 +180,10 @@ class KeywordFollower:
     def _run(self) -> None:
         while not self._ended.wait(0):
             try:
-                full = self._follow() == BATCH
+                more = self._follow()
             except StoreUnavailable:
-                full = False  # it stays behind, which `lag` shows
-            if not full:
+                more = False  # it stays behind, which `lag` shows
+            if not more:
                 self._ended.wait(INTERVAL_S)
 
 

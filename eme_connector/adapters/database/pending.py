@@ -7,7 +7,8 @@ move the same few counters, and on PostgreSQL a counter's row is locked for the 
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Table, bindparam, func, literal_column, select
@@ -41,13 +42,15 @@ class Pending:
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
-        self._counts: Counter[tuple[str, tuple[Any, ...]]] = Counter()
+        self._counts: dict[tuple[str, tuple[Any, ...]], Counter[str]] = defaultdict(Counter)
         self._records: list[dict[str, Any]] = []
         self._last: dict[str, int] = {}
 
-    def count(self, table: Table, key: tuple[Any, ...], n: int) -> None:
-        """Add *n* to the row of *table* that has this primary key."""
-        self._counts[table.name, key] += n
+    def count(self, table: Table, key: tuple[Any, ...], counters: Iterable[str], n: int) -> None:
+        """Add *n* to these *counters* of the row of *table* that has this primary key."""
+        counts = self._counts[table.name, key]
+        for name in counters:
+            counts[name] += n
 
     def record(self, record: dict[str, Any]) -> None:
         """Append to the audit log: every column but `id` and `leaf_index`."""
@@ -77,10 +80,12 @@ class Pending:
         if "change" in self._last:
             self._db.run(put_into(t.sequence), {"name": "change", "value": self._last["change"]})
         # in one order everywhere, so that no two transactions wait for each other
-        for (name, key), n in sorted(self._counts.items()):
-            if n:
+        for name, key in sorted(self._counts):
+            counts = self._counts[name, key]
+            if any(counts.values()):
                 table = t.metadata.tables[name]
-                row = dict(zip(table.columns.keys(), (*key, n), strict=True))
+                row = dict.fromkeys(table.columns.keys(), 0) | counts
+                row.update(zip(table.primary_key.columns.keys(), key, strict=True))
                 self._db.run(add_to(table), row)
         self._counts.clear()
 

@@ -116,6 +116,11 @@ class DatabaseReads:
         row = self._first(_SEQUENCE, name="change")
         return int(row[0]) if row else 0
 
+    def keywords_at(self) -> int:
+        """Return the number of the last change whose keywords are indexed."""
+        row = self._first(_SEQUENCE, name=keywords.CURSOR)
+        return int(row[0]) if row else 0
+
     def policy_settings_of(self, organisation: str) -> tuple[Setting, ...]:
         table = t.policy_setting
         query = select(table.c.body).where(table.c.organisation == organisation)

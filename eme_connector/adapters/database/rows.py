@@ -17,7 +17,7 @@ from eme_connector.adapters.database.schedule import ScheduleRows
 from eme_connector.adapters.database.statements import Connection
 from eme_connector.adapters.database.threats import ThreatRows
 
-SHARDS = 64
+SHARDS = 16
 
 
 class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows, ScheduleRows, RelayRows, MispRows):
@@ -32,6 +32,6 @@ class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows, ScheduleRows, R
         is_sqlite = connection.dialect.name == "sqlite"
         self._shard = 0 if is_sqlite else random.randrange(SHARDS)  # noqa: S311
 
-    def index_keywords(self, words: Words) -> None:
-        """Put *words* into the keyword index."""
-        keywords.index(self._db, words)
+    def index_keywords(self, words: Words) -> bool:
+        """Put *words* into the keyword index; False when they are there already."""
+        return keywords.index(self._db, words, self._clock())

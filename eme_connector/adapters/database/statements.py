@@ -220,15 +220,15 @@ def put_into(table: Table) -> Statement:
 
 @lru_cache
 def add_to(table: Table) -> Statement:
-    """Return the upsert that adds `n` to a counter row of *table*."""
+    """Return the upsert that adds to the counters of a row: they are all columns but the key."""
     values: dict[str, Any] = {c.name: bindparam(c.name) for c in table.columns}
     keys = [c.name for c in table.primary_key.columns]
+    counters = [c for c in table.columns if c.name not in keys]
 
     def build(module: ModuleType) -> Executable:
         made = module.insert(table).values(values)
-        upsert: Executable = made.on_conflict_do_update(
-            index_elements=keys, set_={"n": table.c.n + made.excluded.n}
-        )
+        sums = {c.name: c + made.excluded[c.name] for c in counters}
+        upsert: Executable = made.on_conflict_do_update(index_elements=keys, set_=sums)
         return upsert
 
     return Statement(build)

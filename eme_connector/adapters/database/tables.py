@@ -15,6 +15,9 @@ from sqlalchemy import (
     Text,
 )
 
+from eme_connector.domain.risk import Band
+from eme_connector.domain.threat import Kind, Status
+
 metadata = MetaData()
 _ID = BigInteger().with_variant(Integer, "sqlite")
 
@@ -66,36 +69,51 @@ for _name, _columns in {
           listing.c.threat_id)  # fmt: skip
 Index("listing_change", listing.c.viewer, listing.c.change)
 
+
+def _counts(*words: type[Kind] | type[Status] | type[Band]) -> tuple[Column[int], ...]:
+    """Return one counter for each word of these axes: no chart needs one for their product."""
+    names = [str(word) for axis in words for word in axis]
+    return tuple(Column(name, Integer, nullable=False) for name in names)
+
+
 tally = Table(
     "tally",
     metadata,
     Column("viewer", Text, primary_key=True),
     Column("span", Text, primary_key=True),  # hour or day
     Column("start", BigInteger, primary_key=True),
-    Column("kind", Text, primary_key=True),
-    Column("status", Text, primary_key=True),
-    Column("band", Text, primary_key=True),
     Column("shard", Integer, primary_key=True),
-    Column("n", Integer, nullable=False),
-)
-keyword_tally = Table(
-    "keyword_tally",
-    metadata,
-    Column("viewer", Text, primary_key=True),
-    Column("start", BigInteger, primary_key=True),
-    Column("keyword", Text, primary_key=True),
-    Column("shard", Integer, primary_key=True),
-    Column("n", Integer, nullable=False),
+    *_counts(Kind, Status, Band),
+    sqlite_with_rowid=False,
 )
 origin_tally = Table(
     "origin_tally",
     metadata,
     Column("viewer", Text, primary_key=True),
     Column("organisation", Text, primary_key=True),
-    Column("status", Text, primary_key=True),
     Column("shard", Integer, primary_key=True),
-    Column("n", Integer, nullable=False),
+    *_counts(Status),
+    sqlite_with_rowid=False,
 )
+keyword_counted = Table(  # what `keyword_total` holds at this moment
+    "keyword_counted",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("viewer", Text, primary_key=True),
+    Column("start", BigInteger, nullable=False, index=True),
+    Column("keyword", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+keyword_total = Table(
+    "keyword_total",
+    metadata,
+    Column("viewer", Text, primary_key=True),
+    Column("keyword", Text, primary_key=True),
+    Column("n", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("keyword_total_most", keyword_total.c.viewer, keyword_total.c.n.desc(),
+      keyword_total.c.keyword)  # fmt: skip
 delivery = Table(
     "delivery",
     metadata,

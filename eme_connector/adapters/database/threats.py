@@ -17,13 +17,11 @@ from eme_connector.adapters.database.statements import (
     Statement,
     put_into,
 )
+from eme_connector.adapters.database.totals import DAY, HOUR
 from eme_connector.domain.policy import Scope, Setting
 from eme_connector.domain.threat import Threat
 from eme_connector.formats.codec import dump_threat, load_threat
 
-HOUR = 3_600_000_000
-DAY = 24 * HOUR
-KEYWORD_LENGTH = 80
 _P = bindparam
 
 _BY_ID = Statement(select(t.threat.c.body).where(t.threat.c.id == _P("id")).with_for_update())
@@ -127,7 +125,7 @@ class ThreatRows:
         if raw is not None:
             self._keep_raw(threat, raw)
         for (viewer,) in self._db.all(_VIEWERS, {"id": threat.id}):
-            self._count(before, listing_row(before, viewer), -1)
+            self._count(listing_row(before, viewer), -1)
             self._enter(threat, viewer)
 
     def policy_settings(self, organisation: str) -> tuple[Setting, ...]:
@@ -175,30 +173,22 @@ class ThreatRows:
     def _entered(self, threat: Threat, viewer: str) -> dict[str, Any]:
         """Return the list entry of *threat* with a new change number, counted."""
         row = listing_row(threat, viewer) | {"change": self._pending.next_change()}
-        self._count(threat, row, 1)
+        self._count(row, 1)
         self._touched.add("change")
         return row
 
-    def _count(self, threat: Threat, row: dict[str, Any], n: int) -> None:
+    def _count(self, row: dict[str, Any], n: int) -> None:
         """Add *n* to every counter of the list entry *row*: their keys are the tables' own."""
-        viewer, status, shard = row["viewer"], row["status"], self._shard
-        bar = (row["kind"], status, row["band"], shard)
-        hour, day = row["received_at"] // HOUR * HOUR, row["received_at"] // DAY * DAY
-        count = self._pending.count
-        count(t.tally, (viewer, "hour", hour, *bar), n)
-        count(t.tally, (viewer, "day", day, *bar), n)
-        count(t.keyword_tally, (viewer, day, keyword_of(threat.detection.threat), shard), n)
-        count(t.origin_tally, (viewer, row["organisation"], status, shard), n)
+        viewer, status, at = row["viewer"], row["status"], row["received_at"]
+        words, count = (row["kind"], status, row["band"]), self._pending.count
+        count(t.tally, (viewer, "hour", at // HOUR * HOUR, self._shard), words, n)
+        count(t.tally, (viewer, "day", at // DAY * DAY, self._shard), words, n)
+        count(t.origin_tally, (viewer, row["organisation"], self._shard), (status,), n)
 
 
 def identity_of(organisation: str, carrier_id: str, iris_id: str) -> str:
     """Return the unique key that recognises a re-send (ARCHITECTURE section 3, identity)."""
     return _ENCODE([organisation, carrier_id, iris_id])
-
-
-def keyword_of(text: str) -> str:
-    """Return the keyword under which a detection's threat is counted."""
-    return " ".join(text.lower().split())[:KEYWORD_LENGTH]
 
 
 def listing_row(threat: Threat, viewer: str) -> dict[str, Any]:
