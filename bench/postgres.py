@@ -22,13 +22,14 @@ import psycopg
 from bench.machine import slow_disk
 from bench.world import bundle
 from eme_connector.adapters.database import open_store, upgrade
+from eme_connector.adapters.database.rows import SHARDS
 from eme_connector.domain.rights import Caller, Right
 from eme_connector.domain.sharing import Organisation
 from eme_connector.domain.threat import Tlp
 from eme_connector.usecases import receive
 from tests.servers.postgres import Postgres, PostgresMissing
 
-THREADS, SHARDS = 16, 64
+THREADS = 16
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NUMBERED = re.compile(r"INSERT INTO (delivery|audit|audit_salt) \(([^)]*)\)")
 OWN, GROUP = "11111111-1111-4111-8111-111111111111", "44444444-4444-4444-8444-444444444444"

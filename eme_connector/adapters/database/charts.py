@@ -63,7 +63,7 @@ def aggregate(viewer: str, at: int, rows: Rows, lag: float) -> Aggregate:
     bounds = {"first_hour": first_hour, "last_hour": hour, "first_day": first_day, "last_day": day}
     bars: dict[str, dict[int, Counts]] = {"hour": {}, "day": {}}
     for span, start, *counts in rows(_BARS, {"viewer": viewer} | bounds):
-        bars[span][start] = tuple(map(int, counts))
+        bars[span][start] = tuple(counts)
     hours = [(start, bars["hour"].get(start, _NONE)) for start in range(first_hour, at + 1, HOUR)]
     days = [(start, bars["day"].get(start, _NONE)) for start in range(first_day, at + 1, DAY)]
     weeks = (days[place : place + DAYS] for place in range(0, len(days), DAYS))
@@ -92,6 +92,6 @@ def _some(counts: Mapping[str, int], names: Iterable[str]) -> dict[str, int]:
 
 
 def _origins(rows: Iterable[tuple[Any, ...]]) -> dict[str, dict[str, int]]:
-    told = {row[0]: dict(zip(STATUSES, map(int, row[1:]), strict=True)) for row in rows}
+    told = {row[0]: dict(zip(STATUSES, row[1:], strict=True)) for row in rows}
     found = {organisation: _some(counts, STATUSES) for organisation, counts in told.items()}
     return {organisation: counts for organisation, counts in found.items() if counts}

@@ -14,14 +14,19 @@ MOST = 16
 
 
 class SpareConnections:
-    """Up to MOST connections that only read; whoever finds none waits for one."""
+    """Up to MOST connections that only read; whoever finds none waits for one.
+
+    The one that was given back last is taken first: what it has read and prepared is still warm,
+    and no more are opened than are used at once.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.error: type[Exception] = engine.dialect.loaded_dbapi.Error
-        self._slots: SimpleQueue[Any] = SimpleQueue()
+        self._turns: SimpleQueue[None] = SimpleQueue()
+        self._spare: list[Any] = []
         for _ in range(MOST):
-            self._slots.put(None)
+            self._turns.put(None)
 
     def rows(self, statement: Statement, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Return every row; a connection that was lost while it lay there is made anew.
@@ -29,27 +34,39 @@ class SpareConnections:
         Raises:
             SQLAlchemyError, or the driver's own Error.
         """
-        driver = self._slots.get()
+        self._turns.get()
         try:
+            driver = self._taken()
             if driver is not None:
                 try:
-                    return Connection(driver, self._engine.dialect).all(statement, values)
+                    return self._ask(driver, statement, values)
                 except self.error:
                     driver.close()
-            driver = self._open()
-            return Connection(driver, self._engine.dialect).all(statement, values)
-        except BaseException:
-            driver = None  # whatever it is in, it is closed with its last user
-            raise
+            return self._ask(self._open(), statement, values)
         finally:
-            self._slots.put(driver)
+            self._turns.put(None)
 
     def close(self) -> None:
-        """Close those that nobody uses."""
+        """Close them once nobody uses one."""
         for _ in range(MOST):
-            if driver := self._slots.get():
-                driver.close()
-            self._slots.put(None)
+            self._turns.get()
+        while driver := self._taken():
+            driver.close()
+        for _ in range(MOST):
+            self._turns.put(None)
+
+    def _ask(
+        self, driver: Any, statement: Statement, values: Mapping[str, Any]
+    ) -> list[tuple[Any, ...]]:
+        found = Connection(driver, self._engine.dialect).all(statement, values)
+        self._spare.append(driver)  # one that failed is left to be closed
+        return found
+
+    def _taken(self) -> Any:
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return None
 
     def _open(self) -> Any:
         made = self._engine.raw_connection()
