@@ -15,7 +15,15 @@ from eme_connector.formats import iris_bundle
 from eme_connector.formats.misp_event import event as misp_event
 from tests import build
 from tests.delivery.world import fresh
-from tests.misp.post import Posting, refused, rendered_as, tags, uuid_of, values
+from tests.misp.post import (
+    Posting,
+    attribute_tags,
+    refused,
+    rendered_as,
+    tags,
+    uuid_of,
+    values,
+)
 
 SMILE = "\U0001f600"
 
@@ -81,8 +89,13 @@ class ChannelContract(Posting):
         assert post.check(decided).detail["sequence"] == 3
         assert 'workflow:state="draft"' not in tags(post.event(threat))
         assert 'workflow:state="rejected"' in tags(post.event(threat))
-        assert values(post.event(threat, "b"), "status") == ["declined"]
+        there = post.event(threat, "b")
+        assert values(there, "status") == ["declined"]
         assert "declined" in str(post.event(threat)["EventReport"]).lower()
+        # G8: a tag of the event would stay there beside the next one
+        states = {tag for tag in attribute_tags(there) if tag.startswith("workflow:")}
+        assert states == {'workflow:state="rejected"'}
+        assert not any(tag.startswith("workflow:") for tag in tags(there))
 
     def test_changes_within_one_second_all_arrive(self, post):
         threat = post.threat()

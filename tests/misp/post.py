@@ -186,3 +186,9 @@ def values(event: dict[str, Any], relation: str) -> list[str]:
 
 def tags(event: dict[str, Any]) -> set[str]:
     return {one["name"] for one in event.get("Tag", ())}
+
+
+def attribute_tags(event: dict[str, Any]) -> set[str]:
+    """Return the tags of all that is there in the objects of *event*."""
+    there = (a for one in event["Object"] for a in one["Attribute"] if not a.get("deleted"))
+    return {name for one in there for name in tags(one)}

@@ -85,14 +85,6 @@ class MispClient:
         titles = [" ".join(str(one.get("title", "")).split()) for one in logs]
         return next((one for one in reversed(titles) if one.startswith("Execution stopped")), "")
 
-    def remove_tag(self, uuid: str, tag: str) -> None:
-        """Take a tag off an event; one that is not there is fine."""
-        try:
-            self.connection.post("/tags/removeTagFromObject", {"uuid": uuid, "tag": tag})
-        except Refused as exc:
-            if exc.status != 404:
-                raise
-
     def find_group(self, uuid: str) -> Json | None:
         """Return a sharing group with its members and servers, None when we may not see it."""
         found = self.connection.find(f"/sharing_groups/view/{uuid}")

@@ -8,10 +8,9 @@ from uuid import UUID
 from eme_connector.adapters.misp.client import MispClient
 from eme_connector.adapters.misp.connection import Json, Refused
 from eme_connector.errors import DeliveryError
-from eme_connector.formats.misp_event import compare
+from eme_connector.formats.misp_event import compare, tags
 from eme_connector.formats.misp_event.event import sequence_of
 
-OUR_TAGS = ("tlp:", "PAP:", "workflow:state=", "course-of-action:", "priority-level:", "rsit:")
 CANDIDATES = 10
 
 
@@ -63,10 +62,8 @@ def _store(event: Json, client: MispClient, again: bool) -> Json:
     # MISP takes an edit only where it is newer
     newer = max(int(event["timestamp"]), int(stored.get("timestamp") or 0) + 1)
     changed = compare.stamped(compare.without_stale(event, stored), newer)
-    kept = client.edit_event(event["uuid"], changed)
-    for tag in _stale_tags(event, kept):
-        client.remove_tag(event["uuid"], tag)
-    return kept
+    gone = [{"name": one, "deleted": True} for one in tags.stale(event, stored)]
+    return client.edit_event(event["uuid"], changed | {"Tag": [*gone, *changed["Tag"]]})
 
 
 def _is_as_sent(event: Json, stored: Json) -> bool:
@@ -75,7 +72,7 @@ def _is_as_sent(event: Json, stored: Json) -> bool:
         sequence_of(stored) == sequence_of(event)
         and not compare.losses(event, stored)
         and not compare.has_stale(event, stored)
-        and not list(_stale_tags(event, stored))
+        and not tags.stale(event, stored)
         and _goes_where(event, stored)
     )
 
@@ -85,14 +82,6 @@ def _goes_where(event: Json, kept: Json) -> bool:
     return str(kept.get("distribution")) == event["distribution"] and str(
         kept.get("sharing_group_id") or 0
     ) == str(event["sharing_group_id"])
-
-
-def _stale_tags(event: Json, kept: Json) -> Iterator[str]:
-    wanted = {one["name"] for one in event["Tag"]}
-    for one in kept.get("Tag") or ():
-        name = str(one.get("name", ""))
-        if name.startswith(OUR_TAGS) and name not in wanted and not one.get("local"):
-            yield name
 
 
 def _same_detection(event: Json, client: MispClient) -> str:

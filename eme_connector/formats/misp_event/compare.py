@@ -30,22 +30,28 @@ def losses(sent: Json, kept: Json) -> Losses:
     `hidden` are objects that it keeps from every other organisation although we did not ask.
     """
     known = {str(one.get("uuid")): one for _, one in _attributes(kept)}
-    dropped, changed = [], []
+    dropped, changed, tags = [], [], _missing_tags(sent, kept)
     for name, one in _attributes(sent):
         if one.get("deleted"):
             continue
         there = known.get(str(one["uuid"]))
         if there is None:
             dropped.append(name)
-        elif one["type"] not in _LOOSE and str(there.get("value")) != one["value"]:
+            continue
+        tags += _missing_tags(one, there)
+        if one["type"] not in _LOOSE and str(there.get("value")) != one["value"]:
             changed.append(name)
-    tags = {str(one.get("name")) for one in kept.get("Tag") or ()}
     return Losses(
         tuple(dropped),
         tuple(changed),
-        tuple(one["name"] for one in sent["Tag"] if one["name"] not in tags),
+        tuple(dict.fromkeys(tags)),
         tuple(_hidden(sent, kept)),
     )
+
+
+def _missing_tags(sent: Json, kept: Json) -> list[str]:
+    there = {str(one.get("name")) for one in kept.get("Tag") or ()}
+    return [one["name"] for one in sent.get("Tag") or () if one["name"] not in there]
 
 
 def _attributes(event: Json) -> Iterator[tuple[str, Json]]:

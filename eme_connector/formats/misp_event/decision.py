@@ -18,6 +18,7 @@ from eme_connector.domain.threat import (
     Waiting,
 )
 from eme_connector.errors import Fault, InvalidMessage
+from eme_connector.formats.misp_event import tags
 from eme_connector.formats.misp_event.objects import Draft, FoundObject
 
 PATH = "decision"
@@ -29,6 +30,7 @@ def draft(threat: Threat) -> Draft:
     made, closed, rank = threat.decision, threat.resolution, threat.rank
     one = Draft("response-decision", PATH)
     one.add("status", threat.status)
+    one.tags["status"] = tags.of_state(threat)
     one.add("decision", made.status)
     one.add("execution", threat.execution)
     one.add("decided-by", made.by)

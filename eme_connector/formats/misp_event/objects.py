@@ -36,13 +36,17 @@ _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 @dataclass(slots=True)
 class Draft:
-    """An object to be: relation and text in order; files as relation, name and bytes."""
+    """An object to be: relation and text in order; files as relation, name and bytes.
+
+    `tags` are those of a relation's attributes.
+    """
 
     name: str
     path: str
     values: list[tuple[str, str]] = field(default_factory=list)
     files: list[tuple[str, str, bytes]] = field(default_factory=list)
     home: bool = False
+    tags: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, relation: str, value: object) -> None:
         """Add a value unless it is empty."""
@@ -143,7 +147,13 @@ def render(draft: Draft, namespace: UUID) -> tuple[Json, dict[str, list[str]]]:
             # by relation and place, so that an edit finds each again whatever else has come
             at = seen[relation] = seen.get(relation, -1) + 1
             kept = _attribute(template, relation, text, draft.home)
-            attributes.append({"uuid": str(uuid5(namespace, f"{label}/{relation}/{at}")), **kept})
+            name = f"{label}/{relation}/{at}"
+            if tags := draft.tags.get(relation):
+                # receivers never take a tag off, but they do take a deletion: with other tags
+                # it is another attribute
+                name += "/" + "/".join(sorted(tags))
+                kept["Tag"] = [{"name": tag} for tag in tags]
+            attributes.append({"uuid": str(uuid5(namespace, name)), **kept})
     for relation, name, data in draft.files:
         kept = _attribute(template, relation, name, draft.home)
         kept |= {"data": base64.b64encode(data).decode()}

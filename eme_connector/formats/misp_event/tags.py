@@ -12,26 +12,56 @@ from eme_connector.formats.misp_event.tables import tables
 _TECHNIQUE = re.compile(r"\b(?:AML\.T\d{4}(?:\.\d{3})?|T\d{4}(?:\.\d{3})?)\b")
 _TLP = {f"tlp:{tlp.value}": tlp for tlp in Tlp} | {"tlp:white": Tlp.CLEAR}
 _ORDER = list(Tlp)
+_LASTING = ("tlp:", "PAP:", "rsit:")
 
 
 def of_threat(threat: Threat, others: Iterable[str] = ()) -> list[Json]:
-    """Return the tags of *threat*: marking, state, risk, response, incident class, techniques.
+    """Return the tags of *threat*: marking, state, incident class, techniques.
 
+    Those of its state are local. Sync never takes a tag off an event, so with every receiver each
+    state would stand beside the ones before it; there they are tags of the attribute `status`.
     *others* come last; markings among them are left out.
     """
-    table = tables().tags
-    approved = [step.action for step in threat.detection.steps if step.id in threat.decision.steps]
-    actions = [table["action"][one] for one in approved if one] or [table["detected"]]
-    names = [
+    lasting = [
         f"tlp:{threat.tlp}",
-        table["pap"][threat.tlp],
-        table["status"][threat.status],
-        table["risk"][threat.rank.band],
-        *actions,
+        tables().tags["pap"][threat.tlp],
         *of_detection(threat.detection),
         *(name for name in others if name.lower() not in _TLP),
     ]
-    return [{"name": name} for name in dict.fromkeys(names)]
+    return [
+        *({"name": name} for name in dict.fromkeys(lasting)),
+        *({"name": name, "local": True} for name in of_state(threat)),
+    ]
+
+
+def of_state(threat: Threat) -> list[str]:
+    """Return what may change from one state of a threat to the next: status, risk, response."""
+    table = tables().tags
+    approved = [step.action for step in threat.detection.steps if step.id in threat.decision.steps]
+    actions = [table["action"][one] for one in approved if one] or [table["detected"]]
+    names = [table["status"][threat.status], table["risk"][threat.rank.band], *actions]
+    return list(dict.fromkeys(names))
+
+
+def stale(event: Json, kept: Json) -> list[str]:
+    """Return the tags of ours that MISP has *kept* from a state before that of *event*.
+
+    What people have put on it by hand, locally, is theirs, unless it is what we say of a state.
+    """
+    wanted = {one["name"] for one in event["Tag"]}
+    held = [one for one in kept.get("Tag") or () if one.get("name") not in wanted]
+    return [
+        str(one["name"])
+        for one in held
+        if one["name"] in _states()
+        or (one["name"].startswith(_LASTING) and not one.get("local"))
+    ]
+
+
+def _states() -> frozenset[str]:
+    table = tables().tags
+    several = (table["status"], table["risk"], table["action"])
+    return frozenset([table["detected"], *(name for one in several for name in one.values())])
 
 
 def of_detection(detection: Detection) -> list[str]:

@@ -51,7 +51,9 @@ class Taker:
             tag = self.state.tag(name)
             if tag is None and name and self.user.may("perm_tag_editor"):
                 tag = self.state.make_tag(name, inner.get("colour"))
-            if tag is not None:
+            if tag is not None and _truth(row.get("deleted")):
+                tags[:] = [one for one in tags if one.tag is not tag]
+            elif tag is not None:
                 self.state.attach(tags, tag, local=bool(row.get("local")))
 
     def attribute(self, document: Json, thing: Thing | None = None) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ from pymisp import MISPEvent
 from eme_connector.domain.threat import Asset, Decision, Kind, Resolution, Status, Tlp
 from eme_connector.errors import EmeError, InvalidMessage
 from eme_connector.formats.misp_event import event as misp_event
+from eme_connector.formats.misp_event import tags
 from eme_connector.formats.misp_event.event import Rendering
 from eme_connector.formats.misp_event.others import Foreign
 from tests.build import detection, playbook, step, threat
@@ -152,17 +153,49 @@ def test_tags_say_marking_state_risk_response_class_and_technique():
         decision=Decision(Status.APPROVED, "anna", 5, steps=("1",)),
     )
 
-    names = [tag["name"] for tag in misp_event.render(one, HOW)["Tag"]]
+    event = misp_event.render(one, HOW)
 
-    assert names == [
+    assert [tag["name"] for tag in event["Tag"] if not tag.get("local")] == [
         "tlp:amber",
         "PAP:AMBER",
-        'workflow:state="ongoing"',
-        "priority-level:high",
-        'course-of-action:active="deny"',
         'rsit:intrusion-attempts="ids-alert"',
         'misp-galaxy:mitre-atlas-attack-pattern="Evade ML Model"',
     ]
+    assert [tag["name"] for tag in event["Tag"] if tag.get("local")] == state_of(event)
+    assert state_of(event) == [
+        'workflow:state="ongoing"',
+        "priority-level:high",
+        'course-of-action:active="deny"',
+    ]
+
+
+def test_each_state_is_an_attribute_of_its_own_so_that_its_tags_leave_with_it():
+    first = threat(decision=Decision(Status.PENDING))
+    second = replace(first, decision=Decision(Status.DECLINED, "anna", 5))
+
+    before, after = (status_of(misp_event.render(one, HOW)) for one in (first, second))
+
+    assert before["uuid"] != after["uuid"]
+    assert status_of(misp_event.render(first, HOW)) == before
+
+
+def test_tags_of_a_state_before_are_stale_and_those_of_people_are_not():
+    event = misp_event.render(threat(decision=Decision(Status.DECLINED, "anna", 5)), HOW)
+    kept = ['workflow:state="draft"', "tlp:green", "ours:watch"]
+    by_hand = [{"name": name, "local": True} for name in ("tlp:red", 'workflow:state="review"')]
+    held = {"Tag": [*event["Tag"], *({"name": name} for name in kept), *by_hand]}
+
+    assert tags.stale(event, held) == ['workflow:state="draft"', "tlp:green"]
+
+
+def status_of(event):
+    (stand,) = [one for one in event["Object"] if one["comment"] == "decision"]
+    (found,) = [one for one in stand["Attribute"] if one["object_relation"] == "status"]
+    return found
+
+
+def state_of(event):
+    return [one["name"] for one in status_of(event)["Tag"]]
 
 
 def others():
