@@ -53,8 +53,7 @@ def stale(event: Json, kept: Json) -> list[str]:
     return [
         str(one["name"])
         for one in held
-        if one["name"] in _states()
-        or (one["name"].startswith(_LASTING) and not one.get("local"))
+        if one["name"] in _states() or (one["name"].startswith(_LASTING) and not one.get("local"))
     ]
 
 
