@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eme_connector.cli.context import Context, json_option, local_admin, show, table
+from eme_connector.cli.context import Context, confirm_option, json_option, local_admin, show, table
 
 if TYPE_CHECKING:
     from eme_connector.sync.steps import Difference, Plan
@@ -116,24 +116,27 @@ def preview(context: Context, name: str | None, as_json: bool) -> None:
 
 @cerebrate.command()
 @click.argument("name", required=False)
-@click.option("--confirm", multiple=True, help="Uuid of a group whose loss is true; or `all`.")
+@confirm_option
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @json_option
 @click.pass_obj
 def sync(
-    context: Context, name: str | None, confirm: tuple[str, ...], dry_run: bool, as_json: bool
+    context: Context, name: str | None, confirmed: tuple[str, ...], dry_run: bool, as_json: bool
 ) -> None:
     """Read our Cerebrate, or take over from one upstream, now."""
     from eme_connector.usecases.cerebrate import run
+    from eme_connector.usecases.cerebrate_check import FIXES
 
     if dry_run:
-        _preview(context, name, confirm, as_json)
+        _preview(context, name, confirmed, as_json)
         return
     with context.system() as eme:
-        turn = run(name or own_name(context), confirm, caller=local_admin(eme), system=eme)
+        turn = run(name or own_name(context), confirmed, caller=local_admin(eme), system=eme)
     done = turn.state == "done"
     lines = [f"{key}: {value}" for key, value in turn.detail.items() if value or value == 0]
-    lines = lines if done else [f"failed: {turn.reason}: {turn.detail.get('said', '')}"]
+    if not done:
+        lines = [f"failed: {turn.reason}: {turn.detail.get('said', '')}"]
+        lines += [f"next: {FIXES[turn.reason]}"] if turn.reason in FIXES else []
     document = {"state": turn.state, "reason": turn.reason, "detail": dict(turn.detail)}
     show(document, as_json, lines)
     sys.exit(0 if done else 1)
@@ -180,7 +183,7 @@ def _lines(plan: Plan) -> list[str]:
 
 
 def _why(one: Difference) -> str:
-    return " ".join(part for part in (one.hold, one.note) if part)
+    return " ".join(part for part in (one.hold, one.note, one.remedy) if part)
 
 
 def _link(one: Link) -> dict[str, Any]:
@@ -221,6 +224,7 @@ def _row(one: Link) -> tuple[Any, ...]:
 def _waiting(one: Link) -> list[str]:
     return [
         f"{one.name}: {held['name']} waits ({held['hold']}): {held['said']}"
-        f"\n    → if it is true: eme cerebrate sync {one.name} --confirm {held['uuid']}"
+        f"\n    → if it is true: eme cerebrate sync {one.name} --confirm "
+        f"{held.get('confirm') or held['uuid']}"
         for held in one.turn.detail.get("held", ())
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from eme_connector.config import Config
     from eme_connector.domain.rights import Caller
 
+_CONFIRMATION = re.compile(
+    r"all|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(@[0-9a-f]{16})?", re.IGNORECASE
+)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -79,6 +83,23 @@ def find_organisation(eme: Eme, name: str | None) -> str:
 def json_option(command: F) -> F:
     """Add --json to a command."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def confirm_option(command: F) -> F:
+    """Add --confirm to a command: removals that do not have to wait any longer."""
+    text = (
+        "UUID@CODE, as it was shown: exactly those removals do not have to wait; UUID alone:"
+        " whatever waits in that group; `all`: in every group. May be repeated."
+    )
+    option = click.option("--confirm", "confirmed", multiple=True, help=text, callback=_confirmed)
+    return option(command)
+
+
+def _confirmed(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    for one in given:
+        if not _CONFIRMATION.fullmatch(one):
+            raise click.BadParameter(f"{one!r} is neither a group's uuid, UUID@CODE, nor `all`")
+    return tuple(one.lower() for one in given)
 
 
 def show(document: Any, as_json: bool, lines: Iterable[str] = ()) -> None:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from eme_connector.cli import sg_text
-from eme_connector.cli.context import Context, json_option, local_admin, show, table
+from eme_connector.cli.context import (
+    Context,
+    confirm_option,
+    json_option,
+    local_admin,
+    show,
+    table,
+)
 
 if TYPE_CHECKING:
     from eme_connector.bootstrap import Eme
@@ -28,11 +35,6 @@ def _targets(command: F) -> F:
     return click.argument("targets", nargs=-1)(command)
 
 
-def _confirm(command: F) -> F:
-    text = "Uuid of a group whose removals do not have to wait; `all` for every group."
-    return click.option("--confirm", "confirmed", multiple=True, help=text)(command)
-
-
 def _dry_run(command: F) -> F:
     return click.option("--dry-run", is_flag=True, help="Only say what would happen.")(command)
 
@@ -43,8 +45,22 @@ def sg() -> None:
 
 
 @sg.command()
+@json_option
+@click.pass_obj
+def status(context: Context, as_json: bool) -> None:
+    """Show what the last cycle found at each target, and who wrote there; nothing is asked."""
+    from eme_connector.usecases.relay_status import standings
+
+    with context.system() as eme:
+        found = standings(caller=local_admin(eme), system=eme)
+    lines = [line for one in found for line in sg_text.standing(one)]
+    document = {"targets": [sg_text.standing_document(one) for one in found]}
+    show(document, as_json, lines or ["no target is configured: add a section `sync:`"])
+
+
+@sg.command()
 @_targets
-@_confirm
+@confirm_option
 @click.option("--left", is_flag=True, help="Show what is left alone, too.")
 @json_option
 @click.pass_obj
@@ -62,7 +78,7 @@ def diff(
 
 @sg.command()
 @_targets
-@_confirm
+@confirm_option
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File.")
 @json_option
 @click.pass_obj
@@ -88,7 +104,7 @@ def plan(
 
 @sg.command()
 @_targets
-@_confirm
+@confirm_option
 @click.option(
     "--plan",
     "plan_file",
@@ -161,17 +177,15 @@ def watch(context: Context, every: float | None, once: bool, as_json: bool) -> N
 @click.pass_obj
 def undo(context: Context, targets: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Take back what the last apply wrote; it is not applied again until confirmed."""
-    from eme_connector.usecases.relay_undo import preview_undo, undo_last
+    from eme_connector.usecases import relay_fleet
+    from eme_connector.usecases.relay_undo import preview_undo
 
     with context.system() as eme:
         fleet, office = eme.fleet(), _office(eme)
-        chosen = fleet.named(targets)
         if dry_run:
-            undone = [preview_undo(one, office) for one in chosen]
+            undone = [preview_undo(one, office) for one in fleet.named(targets)]
         else:
-            source = fleet.source()
-            told = sg_text.Progress()
-            undone = [undo_last(one, source, office, progress=told.of(one.name)) for one in chosen]
+            undone = relay_fleet.undo(fleet, office, targets, told=sg_text.Progress().told)
     document = {"dry_run": dry_run, "targets": [sg_text.undone_document(one) for one in undone]}
     lines = [line for one in undone for line in sg_text.undone(one, dry_run)]
     show(document, as_json, lines)

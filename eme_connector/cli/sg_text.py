@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eme_connector.sync.reasons import explain
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eme_connector.domain.relay import Run, Write
     from eme_connector.sync.steps import Call, Difference
     from eme_connector.usecases.relay_cycle import Report
+    from eme_connector.usecases.relay_status import Standing
     from eme_connector.usecases.relay_undo import Undone
 
 _SIGNS = {"add": "+", "remove": "-", "update": "~", "conflict": "≠", "keep-local": "="}
@@ -44,8 +47,10 @@ def report(one: Report, left: bool = False) -> list[str]:
     lines = [click.style(f"{one.target}: {_head(one)}", bold=True)]
     if one.detail:
         lines.append(f"  {one.detail}")
+    if fix := explain(one.reason)[1]:
+        lines.append(f"  next: {fix}")
     lines += [f"  ✓ {_difference(each)}" for each in one.outcome.done]
-    lines += [f"  ✗ {_difference(each)}: {reason}" for each, reason in one.outcome.failed]
+    lines += [f"  ✗ {_difference(each)}: {_why(reason)}" for each, reason in one.outcome.failed]
     lines += [f"  {line}" for line in _rest(one)]
     if left:
         lines += [f"  {_difference(each)}" for each in one.plan.left]
@@ -72,12 +77,17 @@ def document(one: Report, left: bool = False) -> dict[str, Any]:
 
 def undone(one: Undone, dry_run: bool) -> list[str]:
     """Return the lines about what was taken back at one target."""
+    from eme_connector.sync.undo import LEFT
+
     count = len(one.plan.differences if dry_run else one.outcome.done)
     word = "would be taken back" if dry_run else "taken back"
     lines = [click.style(f"{one.target}: {count} {word}, {len(one.left)} left", bold=True)]
     lines += [f"  {_difference(each)}" for each in one.plan.differences]
-    lines += [f"  ✗ {_difference(each)}: {reason}" for each, reason in one.outcome.failed]
-    lines += [f"  left: {each.word} {each.subject} {each.member}: {why}" for each, why in one.left]
+    lines += [f"  ✗ {_difference(each)}: {_why(reason)}" for each, reason in one.outcome.failed]
+    lines += [
+        f"  left: {each.word} {each.subject} {each.member}: {why}, {LEFT[why]}"
+        for each, why in one.left
+    ]
     return lines
 
 
@@ -101,11 +111,47 @@ def undone_document(one: Undone) -> dict[str, Any]:
     }
 
 
+def standing(one: Standing) -> list[str]:
+    """Return the lines about how a target stood at its last cycle."""
+    detail, counts = one.turn.detail, one.turn.detail.get("counts", {})
+    when = f" at {_moment(one.turn.ended_at)}" if one.turn.ended_at else ""
+    numbers = ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)
+    lines = [click.style(f"{one.name}: {one.state}{when}", bold=True)]
+    if one.state == "failed":
+        lines.append(f"  {_why(one.turn.reason)}")
+    if numbers:
+        lines.append(f"  {numbers}; `eme sg diff {one.name}` names them")
+    for held in detail.get("held", ()):
+        lines.append(f"  {held['name']}: {len(held['steps'])} wait ({held['hold']})")
+    for word, run in (("apply", one.applied), ("undo", one.undone)):
+        if run is not None:
+            lines.append(f"  last {word}: {_moment(run.started_at)} by {run.by}, {run.id}")
+    return lines
+
+
+def standing_document(one: Standing) -> dict[str, Any]:
+    """Return how a target stood at its last cycle as JSON shows it."""
+    from dataclasses import asdict
+
+    return {
+        "target": one.name,
+        "kind": one.kind,
+        "url": one.url,
+        "state": one.state,
+        "reason": one.turn.reason,
+        "ended_at": one.turn.ended_at,
+        "succeeded_at": one.turn.succeeded_at,
+        "found": dict(one.turn.detail),
+        "last_apply": asdict(one.applied) if one.applied else None,
+        "last_undo": asdict(one.undone) if one.undone else None,
+        "came_back": [asdict(dead) for dead in one.came_back],
+    }
+
+
 def run_row(run: Run) -> tuple[Any, ...]:
     """Return a run as a row of `eme sg log`."""
-    started = datetime.fromtimestamp(run.started_at / 1_000_000, UTC)
     state = f"{run.state} ({run.reason})" if run.reason else run.state
-    return run.id, run.target, run.kind, run.by, f"{started:%Y-%m-%d %H:%M:%SZ}", run.calls, state
+    return run.id, run.target, run.kind, run.by, _moment(run.started_at), run.calls, state
 
 
 def write_row(one: Write) -> tuple[Any, ...]:
@@ -114,10 +160,15 @@ def write_row(one: Write) -> tuple[Any, ...]:
     return one.word, one.subject, one.member, _plain(one.before), _plain(one.after), state
 
 
+def _moment(micros: int) -> str:
+    return f"{datetime.fromtimestamp(micros / 1_000_000, UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
 def _head(one: Report) -> str:
     cost = f"{one.requests} requests, {one.seconds:.1f} s"
     if one.state == "failed":
-        return f"failed: {one.reason} ({cost})"
+        said = explain(one.reason)[0]
+        return f"failed: {one.reason}{f', {said}' if said else ''} ({cost})"
     done = f"{len(one.outcome.done)} done, " if one.outcome.done else ""
     if one.state == "converged":
         return f"{done}converged ({cost})"
@@ -139,9 +190,19 @@ def _rest(one: Report) -> list[str]:
         if each.verdict == "held":
             note = f" held: {each.hold}, {HOLDS[each.hold]}{note}"
         elif each.verdict == "stuck":
-            note = f" stuck{note}"
+            note = f" stuck: {each.remedy}{note}"
         lines.append(f"{_difference(each)}{note}")
+    confirmations = dict.fromkeys(each.confirm for each in one.plan.differences if each.confirm)
+    lines += [
+        f"exactly that, if it is true: eme sg apply {one.target} --confirm {each}"
+        for each in confirmations
+    ]
     return lines
+
+
+def _why(reason: str) -> str:
+    said, fix = explain(reason)
+    return f"{reason} ({said}; {fix})" if said else reason
 
 
 def _difference(one: Difference) -> str:

@@ -17,7 +17,7 @@ from eme_connector.domain.relay import Memory
 from eme_connector.sync import groups, names, organisations
 from eme_connector.sync.groups import Sides
 from eme_connector.sync.safety import Caution, gone_reason, refuse_emptied, shrunken
-from eme_connector.sync.steps import Call, Difference, Plan, group_subject
+from eme_connector.sync.steps import Call, Difference, Plan, confirmation, group_subject
 from eme_connector.sync.terms import Terms
 
 BATCH = 200
@@ -153,8 +153,8 @@ class _Planner:
         held = []
         for one, put in found:
             content = organisations.fingerprint(self.relayed[one.uuid], self.terms)
-            hold = self.caution.undone(one.subject, content)
-            held.append((replace(one, verdict="held", hold=hold) if hold else one, put))
+            hold = self.caution.undone([one], content)
+            held.append((_hold([one], hold)[0] if hold else one, put))
         return held
 
     def _group(self, uuid: str) -> list[Difference]:
@@ -166,8 +166,8 @@ class _Planner:
         content = sides.source.fingerprint
         found = groups.head(sides, self.plain_names[uuid])
         found += groups.members(sides, sides.source.members)
-        if undone := self.caution.undone(sides.subject, content):
-            return [_hold(one, undone) for one in found]
+        if undone := self.caution.undone(found, content):
+            return _hold(found, undone)
         reason = self.suspects.get(uuid, "")
         if reason and any(one.kind == "remove" and one.member for one in found):
             return self._doubted(found, sides, reason, content)
@@ -176,13 +176,12 @@ class _Planner:
     def _doubted(
         self, found: list[Difference], sides: Sides, reason: str, content: str
     ) -> list[Difference]:
-        hold = self.caution.hold(sides.subject, reason, content)
+        removals = [one for one in found if one.kind == "remove" and one.member]
+        hold = self.caution.hold(removals, reason, content)
         if not hold:
             return found
-        note = self.caution.cycles(sides.subject)
-        return [
-            _hold(one, hold, note) if one.kind == "remove" and one.member else one for one in found
-        ]
+        held = _hold(removals, hold, self.caution.cycles(sides.subject))
+        return [one for one in found if one not in removals] + held
 
     def _gone(self, sides: Sides) -> list[Difference]:
         """Leave the owner in a group that the source has given up, and nobody else."""
@@ -198,18 +197,21 @@ class _Planner:
             return [sides.difference("group-gone", "remove", verdict="leave")]
         if is_retired(agreed):
             return found
-        if undone := self.caution.undone(sides.subject, "gone"):
-            return [_hold(one, undone) for one in found]
+        if undone := self.caution.undone(found, "gone"):
+            return _hold(found, undone)
         relayed = [one for u, one in self.memory.groups.items() if self.terms.takes(u)]
         known = sum(not is_retired(one) for one in relayed)
         fresh = sum(not is_retired(self.memory.groups[uuid]) for uuid in self.gone)
         reason = gone_reason(fresh, known, self.terms) if left else "would-empty"
-        hold = self.caution.hold(sides.subject, reason, "gone")
+        hold = self.caution.hold(found, reason, "gone")
         head = sides.difference("group-gone", "remove", verdict="leave")
         if not hold:
             return [head, *found]
-        note = self.caution.cycles(sides.subject)
-        return [_hold(head, hold, note), *(_hold(one, hold, note) for one in found)]
+        held = _hold(found, hold, self.caution.cycles(sides.subject))
+        return [
+            replace(head, verdict="held", hold=hold, note=held[0].note, confirm=held[0].confirm),
+            *held,
+        ]
 
     def _only_new(self, one: Difference) -> Difference:
         """Leave what is there already alone, where the terms say so."""
@@ -301,10 +303,14 @@ def is_retired(group: RemoteGroup) -> bool:
     return not group.active and not group.members.keys() - {group.owner}
 
 
-def _hold(one: Difference, hold: str, note: str = "") -> Difference:
-    if one.verdict == "stuck" or one.kind == "keep-local":
-        return one
-    return replace(one, verdict="held", hold=hold, note=note or one.note)
+def _hold(steps: list[Difference], hold: str, note: str = "") -> list[Difference]:
+    confirm = confirmation(steps)
+    return [
+        one
+        if one.verdict == "stuck" or one.kind == "keep-local"
+        else replace(one, verdict="held", hold=hold, note=note or one.note, confirm=confirm)
+        for one in steps
+    ]
 
 
 def _with_steps(call: Call, steps: list[Difference], last: str | None) -> Call:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from eme_connector.domain.directory import GroupServer, RemoteGroup, Snapshot
 from eme_connector.sync.organisations import MISSING, judge
-from eme_connector.sync.steps import Difference, Kind, group_subject
+from eme_connector.sync.steps import CEREBRATE_OWNER, REMEDIES, Difference, Kind, group_subject
 from eme_connector.sync.terms import Terms
 
 TEXTS = ("name", "releasability", "description")
@@ -44,6 +44,9 @@ class Sides:
         """Return a difference about this group."""
         shown = self.present or self.source or self.agreed
         name = shown.name if shown else self.name
+        if more.get("verdict") == "stuck":
+            is_theirs = word == "group-owner" and not self.terms.is_misp
+            more["remedy"] = CEREBRATE_OWNER if is_theirs else REMEDIES[word]
         return Difference(word, kind, self.subject, name, **more)  # type: ignore[arg-type]
 
 
@@ -175,15 +178,13 @@ def _owner(sides: Sides, want: RemoteGroup, present: RemoteGroup) -> list[Differ
 def _active(sides: Sides, want: RemoteGroup, present: RemoteGroup) -> list[Difference]:
     if want.active == present.active:
         return []
-    stuck = sides.terms.is_misp
     return [
         sides.difference(
             "group-active",
             "update",
             before=present.active,
             after=want.active,
-            verdict="stuck" if stuck else "do",
-            note="MISP lets people do that on its pages only" if stuck else "",
+            verdict="stuck" if sides.terms.is_misp else "do",
         )
     ]
 

@@ -7,13 +7,13 @@ seen the same, or a person confirms; emptying a group always takes a person.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from eme_connector.domain.directory import RemoteGroup, Snapshot
 from eme_connector.domain.relay import Doubt, Memory
 from eme_connector.errors import RemoteEmptied
-from eme_connector.sync.steps import group_subject
+from eme_connector.sync.steps import Difference, confirmation, group_subject
 from eme_connector.sync.terms import Terms
 
 EVERYTHING = "all"
@@ -32,22 +32,23 @@ class Caution:
     confirmed: Collection[str] = ()
     doubts: list[Doubt] = field(default_factory=list)
 
-    def hold(self, subject: str, reason: str, content: str) -> str:
-        """Return *reason* when steps on *subject* have to wait for it, or an empty text."""
-        if self.is_confirmed(subject):
+    def hold(self, steps: Sequence[Difference], reason: str, content: str) -> str:
+        """Return *reason* when *steps* on one subject have to wait for it, or an empty text."""
+        if self.is_confirmed(steps):
             return ""
+        subject = steps[0].subject
         doubt = self._grown(subject, reason, content)
         self.doubts.append(doubt)
         if reason in _WAITING_HELPS and doubt.cycles >= self.terms.cycles:
             return ""
         return reason
 
-    def undone(self, subject: str, content: str) -> str:
+    def undone(self, steps: Sequence[Difference], content: str) -> str:
         """Return `undone` when a person undid what the source still says, or an empty text."""
-        doubt = self.memory.doubts.get(subject)
+        doubt = self.memory.doubts.get(steps[0].subject) if steps else None
         if doubt is None or doubt.reason != "undone" or doubt.content != content:
             return ""
-        if self.is_confirmed(subject):
+        if self.is_confirmed(steps):
             return ""
         self.doubts.append(doubt)
         return "undone"
@@ -59,9 +60,10 @@ class Caution:
             return ""
         return f"seen in {found.cycles} of {self.terms.cycles} cycles"
 
-    def is_confirmed(self, subject: str) -> bool:
-        """Say whether a person has confirmed what is to be done to *subject*."""
-        return EVERYTHING in self.confirmed or subject.partition("/")[2] in self.confirmed
+    def is_confirmed(self, steps: Sequence[Difference]) -> bool:
+        """Say whether a person has confirmed *steps*: these, or whatever is to be done there."""
+        counts = {EVERYTHING, steps[0].uuid, confirmation(steps)}
+        return not counts.isdisjoint(self.confirmed)
 
     def _grown(self, subject: str, reason: str, content: str) -> Doubt:
         known = self.memory.doubts.get(subject)

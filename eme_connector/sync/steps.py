@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -52,14 +52,35 @@ HOLDS: Mapping[str, str] = {
 }
 """Every reason for which a step waits, and what ends the wait."""
 
+_EDIT = "a site admin of the MISP: Global Actions > List Sharing Groups > Edit"
+REMEDIES: Mapping[str, str] = {
+    "group-owner": "a site admin of the MISP deletes the group (Global Actions > List Sharing"
+    " Groups > Delete), and the next cycle makes it anew; MISP refuses while an event uses it:"
+    " then only the source can take this owner",
+    "group-active": f"{_EDIT} > General > Make the sharing group selectable (active), and Submit"
+    " on the last tab",
+    "server-surplus": f"{_EDIT} > MISP Instances > the bin beside its URL, and Submit on the last"
+    " tab",
+    "server-unknown": "a site admin of the MISP adds it with exactly this URL (Sync Actions >"
+    " Remote Servers), or `servers` of the target gets the URL that stands there",
+    "group-without-owner": "add the organisation at the source, or let the key see it there",
+    "member-unnamed": "add the organisation at the source, or let the key see it there",
+}
+"""What a person does, and where, about each difference that no API settles."""
+CEREBRATE_OWNER = (
+    "a community admin of the Cerebrate deletes the group (Sharing Groups > Delete), and the next"
+    " cycle makes it anew"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One thing in which source and target differ, and what becomes of it.
 
-    `do`: the plan settles it; `held`: it waits (`hold` says why); `stuck`: nothing that an API
-    offers settles it; `leave`: it is the target's own business. `before` and `after` are what
-    the target has and what it gets (None: nothing).
+    `do`: the plan settles it; `held`: it waits (`hold` says why, `confirm` is the confirmation
+    that counts for exactly what waits); `stuck`: nothing that an API offers settles it (`remedy`
+    says what a person does); `leave`: it is the target's own business. `before` and `after` are
+    what the target has and what it gets (None: nothing).
     """
 
     word: str
@@ -73,6 +94,8 @@ class Difference:
     verdict: Verdict = "do"
     hold: str = ""
     note: str = ""
+    confirm: str = ""
+    remedy: str = ""
 
     @property
     def uuid(self) -> str:
@@ -141,6 +164,17 @@ class Plan:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def confirmation(steps: Iterable[Difference]) -> str:
+    """Return the confirmation, `UUID@CODE`, of exactly these steps on one subject.
+
+    It does not count for any others: what a person has read is what is done, or nothing.
+    """
+    several = list(steps)
+    content = sorted([one.member, one.kind, _text(one.before), _text(one.after)] for one in several)
+    code = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    return f"{several[0].uuid}@{code}"
+
+
 def group_subject(uuid: str) -> str:
     """Return the subject of a group."""
     return f"group/{uuid}"
@@ -149,3 +183,7 @@ def group_subject(uuid: str) -> str:
 def organisation_subject(uuid: str) -> str:
     """Return the subject of an organisation."""
     return f"organisation/{uuid}"
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

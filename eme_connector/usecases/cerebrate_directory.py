@@ -24,7 +24,7 @@ from eme_connector.usecases.cerebrate_links import job_name
 from eme_connector.usecases.kept import Kept
 from eme_connector.usecases.system import System, micros
 
-MOST_SHOWN = 50
+MOST_NAMED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,7 @@ def _held(found: Plan) -> list[dict[str, str]]:
             "name": several[0].name,
             "hold": several[0].hold,
             "note": several[0].note,
+            "confirm": several[0].confirm,
             "said": _said(several),
         }
         for several in by_subject.values()
@@ -152,8 +153,8 @@ def _said(several: list[Difference]) -> str:
     lost = sorted(one.member_name for one in several if one.member)
     if not lost:
         return "the group is gone"
-    more = f" and {len(lost) - MOST_SHOWN} more" if len(lost) > MOST_SHOWN else ""
-    return f"{len(lost)} members would go: {', '.join(lost[:MOST_SHOWN])}{more}"
+    more = f" and {len(lost) - MOST_NAMED} more" if len(lost) > MOST_NAMED else ""
+    return f"{len(lost)} members would go: {', '.join(lost[:MOST_NAMED])}{more}"
 
 
 def _records(name: str, found: Plan, at: int, system: System) -> Iterable[AuditRecord]:

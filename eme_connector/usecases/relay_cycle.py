@@ -121,7 +121,8 @@ def run_cycle(
         kept = _remember(found, source, seen, memory, target, run, outcome, office)
         rest = plan(source, seen, kept, target.terms, at=office.at, confirmed=confirmed)
     except (DeliveryError, RemoteEmptied) as exc:
-        close_run(run, office, target.directory.calls - before, reason=_reason(exc))
+        worked = bool(office.store.writes(run.id))
+        close_run(run, office, target.directory.calls - before, worked, _reason(exc))
         return replace(_failed(target, exc, began, before), run=run.id)
     except Conflict:
         close_run(run, office, 0, worked=False)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import structlog
 
 from eme_connector.config import Config, Sync, SyncTarget
+from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.directory import Snapshot
 from eme_connector.errors import ConfigError, Conflict, NotFound
 from eme_connector.ports import Cerebrate, Clock, Directory, Store
@@ -17,6 +18,8 @@ from eme_connector.sync.relay import Progress
 from eme_connector.sync.terms import Terms
 from eme_connector.usecases.relay_cycle import Office, Report, Target, look, run_cycle
 from eme_connector.usecases.relay_files import carried_source
+from eme_connector.usecases.relay_seen import keep
+from eme_connector.usecases.relay_undo import Undone, undo_last
 from eme_connector.usecases.schedule import Job
 
 log = structlog.get_logger("eme.relay")
@@ -155,8 +158,11 @@ def apply(
     if digests is not None:
         _refuse_moved(_each(fleet, targets, lambda o: look(o, source, office, confirmed)), digests)
 
+    if confirmed:
+        _record_confirmed(targets, confirmed, office)
+
     def one(target: Target) -> Report:
-        return run_cycle(
+        report = run_cycle(
             target,
             source,
             office,
@@ -164,8 +170,35 @@ def apply(
             digest=None if digests is None else digests[target.name],
             progress=_progress(target.name, told),
         )
+        keep(report, office)
+        return report
 
     return _each(fleet, targets, lambda target: _named_conflict(target, one, digests is None))
+
+
+def undo(
+    fleet: Fleet,
+    office: Office,
+    names: Collection[str] = (),
+    *,
+    run: str = "",
+    told: Told | None = None,
+) -> list[Undone]:
+    """Take back the last apply at each target, one after the other; *run* is the one expected.
+
+    Raises:
+        NotFound: there is nothing to undo at some target.
+        Conflict: another run is at it, or the last apply is not *run*.
+        DeliveryError, StoreUnavailable
+    """
+    targets = fleet.named(names)
+    source = fleet.source()
+    undone = []
+    for target in targets:
+        progress = _progress(target.name, told)
+        undone.append(undo_last(target, source, office, run=run, progress=progress))
+        keep(look(target, source, office), office)
+    return undone
 
 
 def summary(report: Report) -> dict[str, Any]:
@@ -211,6 +244,17 @@ def _named_conflict(target: Target, work: Callable[[Target], Report], forgiving:
         if not forgiving:
             raise
         return Report(target.name, "failed", reason="busy", detail=str(exc))
+
+
+def _record_confirmed(
+    targets: Iterable[Target], confirmed: Collection[str], office: Office
+) -> None:
+    detail: dict[str, object] = {
+        "targets": [one.name for one in targets],
+        "groups": sorted(confirmed),
+    }
+    record = AuditRecord("loss-confirmed", office.at, office.by, office.organisation, detail=detail)
+    office.store.transact(lambda tx: tx.record(record))
 
 
 def _progress(target: str, told: Told | None) -> Progress | None:

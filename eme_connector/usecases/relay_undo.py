@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from eme_connector.domain.directory import Snapshot
 from eme_connector.domain.relay import Doubt, Memory, Run, Write
-from eme_connector.errors import DeliveryError, NotFound
+from eme_connector.errors import Conflict, DeliveryError, NotFound
 from eme_connector.ports import Store, Transaction
 from eme_connector.sync import relay
 from eme_connector.sync.agree import agree
@@ -73,37 +73,44 @@ def preview_undo(target: Target, office: Office) -> Undone:
 
 
 def undo_last(
-    target: Target, source: Snapshot, office: Office, *, progress: Progress | None = None
+    target: Target,
+    source: Snapshot,
+    office: Office,
+    *,
+    run: str = "",
+    progress: Progress | None = None,
 ) -> Undone:
-    """Take back the last apply at *target*.
+    """Take back the last apply at *target*; *run* is the one that was reviewed.
 
     Raises:
         NotFound: there is nothing to undo.
-        Conflict: another run is at this target.
+        Conflict: another run is at this target, or has written since *run*.
         DeliveryError, StoreUnavailable
     """
     began, before = time.monotonic(), target.directory.calls
     undone = last_apply(office.store, target.name)
-    run = open_run(target, office, kind="undo", undoes=undone.id)
+    if run not in ("", undone.id):
+        raise Conflict(f"something else was applied at {target.name} since you looked; look again")
+    opened = open_run(target, office, kind="undo", undoes=undone.id)
     try:
         present = target.directory.fetch()
         memory = office.store.memory(target.name)
         found, left = undo(office.store.writes(undone.id), present, target.terms)
         _hold(found, source, memory, target, office)
-        journal = StoreJournal(run, office.store, office.clock, office.organisation)
+        journal = StoreJournal(opened, office.store, office.clock, office.organisation)
         outcome = relay.apply(
             found, target.directory, journal, progress=progress, sleep=office.sleep
         )
         seen = target.directory.fetch()
         _remember(found, source, seen, target, office)
     except DeliveryError as exc:
-        close_run(run, office, target.directory.calls - before, reason=exc.reason)
+        close_run(opened, office, target.directory.calls - before, reason=exc.reason)
         raise
     except BaseException:
-        abandon_run(run, office)
+        abandon_run(opened, office)
         raise
     requests = target.directory.calls - before
-    close_run(run, office, requests, reason=outcome.stopped)
+    close_run(opened, office, requests, reason=outcome.stopped)
     seconds = time.monotonic() - began
     return Undone(target.name, undone.id, found, left, outcome, requests, seconds)
 

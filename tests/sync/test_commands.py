@@ -227,3 +227,54 @@ def test_with_every_s_the_sidecar_does_it_by_itself(eme, group, cerebrate, misp)
     assert (turn.state, turn.detail["targets"]["fleet"]["state"]) == ("done", "converged")
     assert members(misp, group["uuid"]) == of_group(cerebrate, group)
     system.store.close()
+
+
+def test_what_was_read_is_confirmed_by_its_code_and_nothing_else_is(eme, group, cerebrate, misp):
+    eme("apply")
+    for key in [key for key in cerebrate.state.members if key[0] == group["id"]]:
+        del cerebrate.state.members[key]
+    said = eme("diff", code=2)
+    (read,) = {one["confirm"] for one in eme("diff", "--json", code=2)["targets"][0]["differences"]}
+    assert f"eme sg apply fleet --confirm {read}" in said
+
+    other = read[:-1] + ("0" if read[-1] != "0" else "1")
+    eme("apply", "--confirm", other, code=2)
+    assert len(members(misp, group["uuid"])) == 3
+    eme("apply", "--confirm", read)
+    assert members(misp, group["uuid"]) == set()
+
+
+def test_a_confirmation_that_cannot_be_one_is_refused_before_anything_is_asked(eme, misp):
+    before = len(misp.calls)
+
+    said = eme("apply", "--confirm", "Transport", code=2)
+
+    assert "neither a group's uuid, UUID@CODE, nor `all`" in said
+    assert len(misp.calls) == before
+
+
+def test_the_status_tells_the_last_cycle_without_asking(eme, group, misp):
+    assert "never" in eme("status")
+    eme("apply")
+    before = len(misp.calls)
+
+    found = eme("status", "--json")["targets"][0]
+
+    assert (found["state"], found["found"]["done"]) == ("converged", 7)
+    assert found["last_apply"]["by"].startswith("cli:")
+    assert len(misp.calls) == before
+    assert "converged" in eme("status")
+
+
+def test_a_cycle_that_wrote_nothing_leaves_no_run_so_that_undo_finds_the_last_apply(
+    eme, group, cerebrate, misp
+):
+    eme("apply")
+    eme.sections["sync"]["targets"][0]["key"] = "x" * 40
+    write(eme.path, eme.sections)
+    said = eme("apply", code=8)
+
+    assert "key-refused, it does not know the key" in said
+    assert "next: make a new one there" in said
+    assert len(eme("log", "--json")["rows"]) == 1
+    assert eme("status", "--json")["targets"][0]["reason"] == "key-refused"

@@ -9,7 +9,7 @@ import pytest
 
 from eme_connector.cli.sg import CONVERGED, DIFFERENCES, UNAVAILABLE, sg
 from eme_connector.config_sync import Sync, SyncTarget
-from eme_connector.sync.steps import HOLDS, WORDS
+from eme_connector.sync.steps import HOLDS, REMEDIES, WORDS
 from eme_connector.sync.undo import LEFT
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "sharing-groups.md").read_text()
@@ -23,7 +23,12 @@ def table(heading):
 
 @pytest.mark.parametrize(
     ("heading", "words"),
-    [("What the words mean", WORDS), ("What waits, and why", HOLDS), ("Undo", LEFT)],
+    [
+        ("What the words mean", WORDS),
+        ("What is stuck", REMEDIES),
+        ("What waits, and why", HOLDS),
+        ("Undo", LEFT),
+    ],
 )
 def test_every_word_is_explained_as_the_code_does(heading, words):
     assert table(heading) == dict(words)

@@ -8,6 +8,7 @@ from eme_connector.web.pages import (  # noqa: F401 - each adds its routes to th
     live,
     login,
     policy,
+    relay,
     stop,
     threat,
     threats,

@@ -116,7 +116,13 @@ def cerebrate_run(name: str) -> Answer:
     except Conflict:
         flash(_("It is running already; look again in a moment."), "wait")
         return redirect(url_for("pages.cerebrate_status"), 303)
-    if turn.state == "done":
+    meant = {one.partition("@")[0] for one in confirmed}
+    stale = [one["name"] for one in turn.detail.get("held", ()) if one["uuid"] in meant]
+    if turn.state == "done" and stale:
+        names = ", ".join(sorted(stale))
+        flash(_("What would go from %(names)s is not what you read. It was kept; read it again.",
+                names=names), "wait")  # fmt: skip
+    elif turn.state == "done":
         flash(_("%(name)s was read.", name=name), "good")
     else:
         flash(_failure(turn.reason), "bad")

@@ -45,6 +45,7 @@ class Frame:
     name: str = ""
     role: str = ""
     menu: tuple[Entry, ...] = ()
+    sharing: tuple[Entry, ...] = ()
     may_decide: bool = False
     may_stop: bool = False
     stopped: bool = False
@@ -114,6 +115,7 @@ def _frame_of(reader: Reader) -> Frame:
         name=reader.caller.name,
         role=_role(reader.account_role),
         menu=_menu(reader),
+        sharing=_sharing(reader),
         may_decide=reader.may(Right.DECIDE),
         may_stop=reader.may_stop,
         stopped=not reader.is_cert and reader.eme.store.stopped(reader.organisation.uuid),
@@ -124,13 +126,32 @@ def _menu(reader: Reader) -> tuple[Entry, ...]:
     entries = [("threats", _("Threats"), "threats")]
     if not reader.is_cert:
         entries.append(("policy", _("Policy"), "policy"))
-    if reader.keeps_directory:
-        entries.append(("cerebrate_status", _("Sharing"), "shared"))
+    sharing = [view for view, *_more in _sharing_pages(reader)]
+    if sharing:
+        entries.append((sharing[0], _("Sharing"), "shared"))
     first = request.path.split("/")[1]
-    here = {"sharing": "cerebrate_status"}.get(first, first)
+    here = sharing[0] if first == "sharing" and sharing else first
     return tuple(
         Entry(name, icon, url_for(f"pages.{view}"), here == view) for view, name, icon in entries
     )
+
+
+def _sharing(reader: Reader) -> tuple[Entry, ...]:
+    return tuple(
+        Entry(
+            name, icon, url_for(f"pages.{view}"), request.path.startswith(url_for(f"pages.{view}"))
+        )
+        for view, name, icon in _sharing_pages(reader)
+    )
+
+
+def _sharing_pages(reader: Reader) -> tuple[tuple[str, str, str], ...]:
+    config, found = reader.eme.config, []
+    if reader.keeps_directory and config.cerebrate is not None:
+        found.append(("cerebrate_status", _("Cerebrate"), "received"))
+    if reader.keeps_directory and config.sync is not None:
+        found.append(("relay_status_page", _("Sharing groups"), "shared"))
+    return tuple(found)
 
 
 def _kind(is_cert: bool) -> str:

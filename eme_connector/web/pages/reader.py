@@ -39,10 +39,9 @@ class Reader:
 
     @property
     def keeps_directory(self) -> bool:
-        """Say whether they look after what comes from Cerebrate, where one is configured."""
-        config = self.eme.config
-        own = self.caller.organisation == config.instance.organisation
-        return config.cerebrate is not None and own and self.may(Right.ADMIN)
+        """Say whether they look after organisations and groups that come and go over REST."""
+        own = self.caller.organisation == self.eme.config.instance.organisation
+        return own and self.may(Right.ADMIN)
 
     def may(self, right: Right) -> bool:
         """Say whether they have *right*."""
