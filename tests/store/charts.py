@@ -123,7 +123,7 @@ class ChartContract:
 
     def _follow(self, store):
         until = time.monotonic() + 10
-        while store.keywords_at() < store.last_change():
+        while store._first(keywords.OLDEST_WAITING) != (None,):
             assert time.monotonic() < until
             store.follow_keywords()
 

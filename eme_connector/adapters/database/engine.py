@@ -29,7 +29,7 @@ from eme_connector.ports import Transaction
 
 T = TypeVar("T")
 Listener = Callable[[frozenset[str]], None]
-VERSION = "0007"
+VERSION = "0008"
 
 
 class DatabaseStore(DatabaseReads, RelayQueries):

@@ -13,18 +13,10 @@ from typing import Any
 
 from sqlalchemy import Table, bindparam, func, literal_column, select
 
+from eme_connector.adapters.database import changes
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.statements import Connection, Statement, add_to, put_into
 
-_LAST_CHANGE = Statement(select(t.sequence.c.value).where(t.sequence.c.name == "change"))
-_NEXT_CHANGE = Statement(
-    lambda m: (
-        m.insert(t.sequence)
-        .values(name="change", value=1)
-        .on_conflict_do_update(index_elements=["name"], set_={"value": t.sequence.c.value + 1})
-        .returning(t.sequence.c.value)
-    )
-)
 _LAST_ID = {
     table.name: Statement(select(func.coalesce(func.max(table.c.id), 0)))
     for table in (t.audit, t.delivery)
@@ -45,6 +37,7 @@ class Pending:
         self._counts: dict[tuple[str, tuple[Any, ...]], Counter[str]] = defaultdict(Counter)
         self._records: list[dict[str, Any]] = []
         self._last: dict[str, int] = {}
+        self._has_number = False
 
     def count(self, table: Table, key: tuple[Any, ...], counters: Iterable[str], n: int) -> None:
         """Add *n* to these *counters* of the row of *table* that has this primary key."""
@@ -62,10 +55,12 @@ class Pending:
 
     def next_change(self) -> int:
         """Return the number of the next change."""
-        if self._db.dialect.name == "postgresql":
-            found = self._db.one(_NEXT_CHANGE, {})
-            return int(found[0]) if found else 0
-        return self._following("change", _LAST_CHANGE, 1)[0]
+        if self._db.dialect.name != "postgresql":
+            return self._following(changes.NAME, changes.KEPT, 1)[0]
+        found = self._db.one(changes.NEXT if self._has_number else changes.FIRST, {})
+        assert found is not None
+        self._has_number = True
+        return int(found[0])
 
     def forget(self) -> None:
         """Forget all that is not written yet: its work has failed."""
@@ -77,8 +72,9 @@ class Pending:
         """Write it all, and what the connection holds back."""
         self._write_records()
         self._db.flush()
-        if "change" in self._last:
-            self._db.run(put_into(t.sequence), {"name": "change", "value": self._last["change"]})
+        if changes.NAME in self._last:
+            number = self._last[changes.NAME]
+            self._db.run(put_into(t.sequence), {"name": changes.NAME, "value": number})
         # in one order everywhere, so that no two transactions wait for each other
         for name, key in sorted(self._counts):
             counts = self._counts[name, key]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,6 +16,8 @@ from eme_connector.adapters.database.writer import Committed, Work, refuse_nesti
 from eme_connector.errors import StoreUnavailable
 
 ATTEMPTS = 4
+STANDSTILL_MS = 30_000
+"""A work never waits for anything but the database: a transaction that idles longer is lost."""
 _AGAIN = {"40001", "40P01", "23505"}  # serialization failure, deadlock, a race for one identity
 
 
@@ -25,6 +27,7 @@ class PooledWriter:
     def __init__(self, url: str, clock: Callable[[], float], committed: Committed) -> None:
         self._clock, self._committed = clock, committed
         self._pool = create_engine(url, pool_size=20, pool_pre_ping=True, hide_parameters=True)
+        event.listen(self._pool, "connect", _end_what_stands_still)
         self._dialect = PGDialect_psycopg()
 
     def transact(self, work: Work) -> Any:
@@ -32,28 +35,26 @@ class PooledWriter:
         refuse_nesting()
         for attempt in range(ATTEMPTS):
             try:
-                result, touched = self._once(work)
+                return self._once(work)
             except _Again:
                 time.sleep(0.01 * 2**attempt)
-                continue
-            if touched:
-                self._committed(touched)
-            return result
         raise StoreUnavailable("the database is too busy with this row")
 
     def close(self) -> None:
         """Close the connections."""
         self._pool.dispose()
 
-    def _once(self, work: Work) -> tuple[Any, frozenset[str]]:
+    def _once(self, work: Work) -> Any:
         import psycopg
 
+        touched = set[str]()
         try:
             raw = self._pool.raw_connection()
         except SQLAlchemyError as exc:
             raise StoreUnavailable("the database cannot be reached") from exc
         try:
             rows = Rows(Connection(raw.driver_connection, self._dialect), self._clock)
+            touched = rows.touched
             with running():
                 result = work(rows)
             rows.pending.write()
@@ -68,7 +69,15 @@ class PooledWriter:
             raise
         finally:
             raw.close()
-        return result, frozenset(rows.touched)
+            if touched:  # after a failure too: whoever follows changes has waited for its end
+                self._committed(frozenset(touched))
+        return result
+
+
+def _end_what_stands_still(driver: Any, _: object) -> None:
+    """Let the server end a transaction of ours whose process or host is gone or hangs."""
+    driver.execute(f"SET idle_in_transaction_session_timeout = {STANDSTILL_MS}")
+    driver.commit()
 
 
 def _roll_back(raw: Any) -> None:

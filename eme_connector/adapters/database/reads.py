@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, Executable, Table, and_, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from eme_connector.adapters.database import charts, keywords, lists
+from eme_connector.adapters.database import changes, charts, keywords, lists
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.accounts import account_of, handshake_of, token_of
 from eme_connector.adapters.database.deliveries import COLUMNS, IS_OPEN, delivery_of
@@ -62,7 +62,8 @@ _PEER = Statement(select(t.peer).where(t.peer.c.fingerprint == _P("fingerprint")
 _CHANGES = Statement(
     select(*(t.listing.c[name] for name in
              ("change", "threat_id", "event", "status", "execution", "changed_at")))
-    .where(and_(t.listing.c.viewer == _P("viewer"), t.listing.c.change > _P("after")))
+    .where(and_(t.listing.c.viewer == _P("viewer"), t.listing.c.change > _P("after"),
+                t.listing.c.change <= _P("settled")))
     .order_by(t.listing.c.change)
     .limit(_P("most"))
 )  # fmt: skip
@@ -82,6 +83,7 @@ class DatabaseReads:
         self._engine = engine
         self._spare = SpareConnections(engine)
         self._tokens: dict[str, tuple[Token, float]] = {}
+        self._has_many_writers = engine.dialect.name == "postgresql"
 
     def find_visible_threat(self, threat_id: str, viewer: str) -> Threat | None:
         row = self._first(_VISIBLE, id=threat_id, viewer=viewer)
@@ -109,11 +111,14 @@ class DatabaseReads:
         )  # fmt: skip
 
     def changes(self, viewer: str, after: int, limit: int) -> tuple[Change, ...]:
-        rows = self._rows(_CHANGES, viewer=viewer, after=after, most=limit)
+        settled = self.last_change() if self._has_many_writers else changes.ENDLESS
+        rows = self._rows(_CHANGES, viewer=viewer, after=after, settled=settled, most=limit)
         return tuple(Change(*row) for row in rows)
 
     def last_change(self) -> int:
-        row = self._first(_SEQUENCE, name="change")
+        if self._has_many_writers:
+            return changes.settled(self._asked)
+        row = self._first(changes.KEPT)
         return int(row[0]) if row else 0
 
     def keywords_at(self) -> int:
