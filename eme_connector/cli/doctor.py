@@ -156,7 +156,7 @@ def _people(eme: Eme) -> Iterator[Finding]:
 
 def channels(eme: Eme) -> Iterator[Finding]:
     """Ping every orchestrator, MISP and peer, and compare clocks with the peers."""
-    from eme_connector.domain import misp_reasons
+    from eme_connector.domain import misp_reasons, reach
     from eme_connector.errors import DeliveryError
     from eme_connector.ports import Examined
 
@@ -169,7 +169,7 @@ def channels(eme: Eme) -> Iterator[Finding]:
             if isinstance(channel, Examined):
                 yield from (Finding(part, "error", f"{lane}: {a}", b) for a, b in channel.examine())
         except DeliveryError as exc:
-            known = misp_reasons.remedy(exc.reason)
+            known = misp_reasons.remedy(exc.reason) or reach.FIXES.get(exc.reason)
             fix = known or "check its url, that it runs, and egress.private_networks"
             yield Finding(part, "error", f"{lane}: {exc.reason}", fix)
     yield from clock([one.url for one in eme.store.peers() if one.revoked_at is None])

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from eme_connector.errors import ConfigError, EmeError, InvalidInput
+from eme_connector.errors import ConfigError, DeliveryError, EmeError, InvalidInput
 
 EXIT_CODES = {
     "ok": 0,
@@ -64,4 +64,12 @@ def _lines(error: EmeError) -> list[str]:
         return list(error.problems)
     if isinstance(error, InvalidInput):
         return [f"{fault.pointer or '/'}: {fault.detail}" for fault in error.faults]
+    if isinstance(error, DeliveryError) and (fix := _fix(error.reason)):
+        return [str(error), f"→ {fix}"]
     return [str(error)]
+
+
+def _fix(reason: str) -> str:
+    from eme_connector.domain import misp_reasons, reach
+
+    return misp_reasons.remedy(reason) or reach.FIXES.get(reason, "")

@@ -64,26 +64,64 @@ def check(context: Context, admin_key_file: str | None, as_json: bool) -> None:
 
 
 @misp.command()
-@click.option("--apply", is_flag=True, help="Make the changes; without it they are only shown.")
+@click.option("--apply/--dry-run", help="Make the changes, or only show them.  [default: dry run]")
 @click.option("--admin-key-file", help="API key of a site admin; the changes need it.")
 @json_option
 @click.pass_obj
 def bootstrap(context: Context, apply: bool, admin_key_file: str | None, as_json: bool) -> None:
-    """Make our MISP ready: taxonomies, flags of servers, a setting; without --apply only told."""
+    """Make our MISP ready: taxonomies, templates, flags of servers, a setting.
+
+    Without --apply the changes are only shown; with it each is looked at again afterwards.
+    """
     from eme_connector.usecases import misp_setup
 
     system, findings = _looked(context, admin_key_file)
-    wanted = [one.change.says for one in findings if one.change]
-    made = misp_setup.apply(findings, system) if apply else []
-    by_hand = [one for one in findings if one.level != "ok" and not one.change]
+    changes = [one.change.says for one in findings if one.change]
+    if apply and changes:
+        if not system.may_change():
+            raise click.UsageError("Only a site admin may change these; give --admin-key-file.")
+        tried = misp_setup.apply(findings, system)
+        _, findings = _looked(context, admin_key_file)
+        left = {one.change.says for one in findings if one.change}
+        changes = [one for one in tried if one not in left]
+        by_hand = [one for one in findings if one.level != "ok"]
+    else:
+        by_hand = [one for one in findings if one.level != "ok" and not one.change]
     document = {
         "applied": apply,
-        "changes": made if apply else wanted,
+        "changes": changes,
         "by_hand": [one.document() for one in by_hand],
     }
     said = "done" if apply else "would"
-    lines = [f"{said}: {one}" for one in (made if apply else wanted)] or ["nothing to change"]
-    show(document, as_json, [*lines, *_told(by_hand)])
+    lines = [f"{said}: {one}" for one in changes]
+    show(document, as_json, [*lines, *_told(by_hand)] or ["nothing to change"])
+
+
+@misp.group()
+def templates() -> None:
+    """Our own MISP object templates, which MISP reads from its disk only."""
+
+
+@templates.command()
+@click.argument("dest", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only show what would be copied.")
+@json_option
+def export(dest: Path, dry_run: bool, as_json: bool) -> None:
+    """Copy them to DEST: MISP's folder of object templates, or one to carry there.
+
+    That folder is app/files/misp-objects/objects of a MISP. `eme misp bootstrap --apply` lets
+    MISP load them, and says whether it has.
+    """
+    from eme_connector.usecases.misp_setup import APPLY, DISK, own_templates
+
+    files = {dest / path: content for path, content in own_templates().items()}
+    for target, content in () if dry_run else files.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    copied = list(files)
+    document = {"path": str(dest), "files": [str(one) for one in copied], "dry_run": dry_run}
+    there = "" if dest.name == "objects" else f"copy {dest}/* to MISP's {DISK}, then "
+    show(document, as_json, [*map(str, copied), f"    → {there}{APPLY}"])
 
 
 def _looked(context: Context, key_file: str | None) -> tuple[MispAdministration, list[Finding]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from eme_connector.domain import reach
 from eme_connector.domain.cerebrate import Access
 from eme_connector.domain.rights import Caller
 from eme_connector.errors import DeliveryError, NotFound
@@ -45,18 +46,9 @@ SAID = {
 }
 """What each reason means, for people."""
 
-FIXES = {
-    "name-unresolved": "check the host in its url",
-    "private-address": "list its range in egress.private_networks",
-    "plain-http": "use https, or list its range in egress.private_networks",
-    "unreachable": "check its url, that it runs, and that no firewall is between",
-    "connect-timeout": "check its url, and that no firewall is between",
-    "tls": "check its certificate; an own authority goes into ca",
-    "redirect-refused": "give the address that answers itself as url",
-    "broken-off": "look into its log",
+FIXES = reach.FIXES | {
     "list-changing": "it is tried again at the next turn",
     "RemoteEmptied": "look what happened there; if it is true: eme cerebrate sync --confirm all",
-    "timeout": "it is slow: raise timeout_s, or look at its load",
     "key-refused": "make a new authkey in Cerebrate and put it into key",
     "not-allowed": "the role of the key's user lacks a permission for this",
     "key-sees-too-little": "give the role of the key's user perm_view_all_orgs",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from eme_connector.formats.misp_event.tables import OWN_OBJECTS, tables
+from eme_connector.formats.misp_event.tables import OWN_OBJECTS, definition_bytes, tables
 from eme_connector.ports.misp_setup import (
     KEEP_SESSION,
     ORGANISATION_CLAIM,
@@ -26,6 +26,9 @@ NEEDED = {
     "perm_tag_editor": "make tags (without it MISP drops unknown ones silently)",
 }
 FLAGS = ("push", "pull", "push_sightings")
+APPLY = "eme misp bootstrap --apply --admin-key-file KEY"
+DISK = "/var/www/MISP/app/files/misp-objects/objects"
+"""Where a MISP reads object templates from; where it is installed elsewhere, below its app/."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +124,8 @@ def _taxonomies(setup: Setup) -> Iterator[Finding]:
             yield Finding("taxonomies", "warning", f"{namespace} is not there", fix)
         elif not enabled:
             change = Change(f"enable taxonomy {namespace}", _enable(number))
-            fix = "eme misp bootstrap --apply"
-            yield Finding("taxonomies", "warning", f"{namespace} is not enabled", fix, change)
+            detail = f"{namespace} is not enabled"
+            yield Finding("taxonomies", "warning", detail, APPLY, change)
         else:
             yield Finding("taxonomies", "ok", f"{namespace} is enabled")
 
@@ -136,17 +139,22 @@ def _templates(setup: Setup) -> Iterator[Finding]:
         yield _unseen("object templates")
         return
     for name, one in tables().templates.items():
-        if one.uuid in setup.templates:
-            yield Finding("object templates", "ok", f"{name} is there")
+        there, wanted = setup.templates.get(one.uuid), int(one.version)
+        if there is not None and (there >= wanted or name not in OWN_OBJECTS):
+            yield Finding("object templates", "ok", f"{name} is there (version {there})")
         elif name in OWN_OBJECTS:
-            fix = (
-                f"copy templates/misp/objects/{name} into MISP's app/files/misp-objects/objects "
-                "and update its object templates; until then its events show it by its values"
-            )
-            yield Finding("object templates", "warning", f"{name} (ours) is not there", fix)
+            fault = "is not there" if there is None else f"is outdated: version {there}"
+            detail = f"{name} (ours, version {wanted}) {fault}"
+            fix = f"on MISP's machine `eme misp templates export {DISK}`, then {APPLY}"
+            change = Change(f"load object template {name} from MISP's disk", _load(name))
+            yield Finding("object templates", "warning", detail, fix, change)
         else:
             fix = "update the object templates in MISP (Global Actions → List Object Templates)"
             yield Finding("object templates", "warning", f"{name} is not there", fix)
+
+
+def _load(name: str) -> Callable[[MispAdministration], None]:
+    return lambda misp: misp.load_template(name)
 
 
 def _galaxies(setup: Setup) -> Iterator[Finding]:
@@ -181,7 +189,7 @@ def _servers(setup: Setup) -> Iterator[Finding]:
         change = Change(f"switch on {', '.join(off)} of server {name}", _switch(one, flags))
         yield Finding(
             "servers", "warning", f"{name}: {', '.join(off)} off (the default)",
-            "eme misp bootstrap --apply, if this MISP is to exchange events with it", change,
+            f"{APPLY}, if this MISP is to exchange events with it", change,
         )  # fmt: skip
 
 
@@ -199,7 +207,7 @@ def _settings(setup: Setup) -> Iterator[Finding]:
     else:
         change = Change(f"set {KEEP_SESSION}", lambda misp: misp.set_setting(KEEP_SESSION, True))
         detail = f"{KEEP_SESSION} is off: each of our calls costs MISP 36 ms more"
-        yield Finding("settings", "warning", detail, "eme misp bootstrap --apply", change)
+        yield Finding("settings", "warning", detail, APPLY, change)
     claim = setup.settings.get(ORGANISATION_CLAIM)
     if claim is not None and claim != "organization_uuid":
         fix = (
@@ -211,6 +219,11 @@ def _settings(setup: Setup) -> Iterator[Finding]:
 def _unseen(part: str) -> Finding:
     fix = "ask a site admin, or give one's key with --admin-key-file"
     return Finding(part, "warning", "this key may not see them", fix)
+
+
+def own_templates() -> dict[str, bytes]:
+    """Return our object templates as files: path below MISP's folder of them, and content."""
+    return {f"{name}/definition.json": definition_bytes(name) for name in OWN_OBJECTS}
 
 
 def namespaces() -> list[str]:

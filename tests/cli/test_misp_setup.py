@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from eme_connector.cli import main
-from eme_connector.formats.misp_event.tables import tables
+from eme_connector.formats.misp_event.tables import OWN_OBJECTS, definition, tables
 from eme_connector.ports.misp_setup import KEEP_SESSION, ORGANISATION_CLAIM, Setup
 from eme_connector.usecases import misp_setup
 from tests.build import CI
@@ -21,7 +21,7 @@ ALL = frozenset(misp_setup.NEEDED)
 GOOD = Setup(
     version="2.5.1", organisation=CI, role="Org Admin", permissions=ALL,
     taxonomies={name: (str(at), True) for at, name in enumerate(misp_setup.namespaces())},
-    templates={one.uuid: one.version for one in tables().templates.values()},
+    templates={one.uuid: int(one.version) for one in tables().templates.values()},
     galaxies=frozenset(
         {"mitre-atlas-attack-pattern", "mitre-attack-pattern", "mitre-ics-techniques"}
     ),
@@ -108,12 +108,58 @@ def test_check_names_what_the_key_may_not_see(eme):
 def test_bootstrap_shows_first_and_changes_only_when_told(eme, misp):
     misp.add_server("http://127.0.0.1:9", "x" * 40, misp.add_organisation("CERT-1", None))
 
+    misp.disk = {name: definition(name) for name in OWN_OBJECTS}
+
     wanted = eme("bootstrap", "--json", *eme.admin)["changes"]
-    again = eme("bootstrap", "--json", *eme.admin)["changes"]
+    again = eme("bootstrap", "--json", "--dry-run", *eme.admin)["changes"]
     made = eme("bootstrap", "--json", "--apply", *eme.admin)["changes"]
 
     assert wanted == again == made != []
     assert eme("bootstrap", "--json", *eme.admin)["changes"] == []
+
+
+def test_templates_that_are_not_on_its_disk_are_not_said_to_be_made(eme, misp):
+    first, second = OWN_OBJECTS
+    misp.disk = {first: definition(first)}
+
+    done = eme("bootstrap", "--json", "--apply", *eme.admin)
+
+    assert f"load object template {first} from MISP's disk" in done["changes"]
+    assert f"load object template {second} from MISP's disk" not in done["changes"]
+    (left,) = [one for one in done["by_hand"] if second in one["detail"]]
+    assert "eme misp templates export" in left["fix"]
+
+
+def test_an_older_template_of_ours_is_outdated(eme, misp):
+    misp.templates = {name: definition(name) | {"version": 0} for name in OWN_OBJECTS}
+
+    said = eme("check")
+
+    assert "! object templates: iris-detection (ours, version 1) is outdated: version 0" in said
+
+
+def test_the_changes_need_a_site_admin(eme):
+    assert "--admin-key-file" in eme("bootstrap", "--apply", code=2)
+
+
+def test_templates_are_exported_as_misp_reads_them(eme, tmp_path):
+    dest = tmp_path / "objects"
+
+    assert eme("templates", "export", str(dest), "--dry-run", "--json")["files"] != []
+    assert not dest.exists()
+    said = eme("templates", "export", str(dest))
+
+    assert "bootstrap --apply" in said
+    found = {one.parent.name: json.loads(one.read_bytes()) for one in dest.rglob("*.json")}
+    assert found == {name: definition(name) for name in OWN_OBJECTS}
+
+
+def test_an_address_that_may_not_be_called_says_which_setting_lets_it(eme, tmp_path):
+    config = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    del config["egress"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+
+    assert "egress.private_networks" in eme("check", code=8)
 
 
 def test_without_the_section_it_says_so(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from typing import Any
 
 from eme_connector.adapters.misp.client import MispClient
 from eme_connector.adapters.misp.connection import Json, Refused
+from eme_connector.errors import DeliveryError
 from eme_connector.ports.misp_setup import SETTINGS, Setup
 
 
@@ -40,10 +41,26 @@ class MispAdmin:
             skew_s=self._skew(),
         )
 
+    def may_change(self) -> bool:
+        """Say whether the key is a site admin's."""
+        return "perm_site_admin" in self._client.me().permissions
+
     def enable_taxonomy(self, number: str) -> None:
         """Switch a taxonomy on, and make its tags."""
         self._calls.post(f"/taxonomies/enable/{number}", {})
         self._calls.post(f"/taxonomies/addTag/{number}", {})
+
+    def load_template(self, name: str) -> None:
+        """Let it read an object template from its own disk; one that is not there is passed over.
+
+        There is no call that brings a template along.
+        """
+        try:
+            self._calls.post(f"/objectTemplates/update/{name}", {})
+        except DeliveryError as exc:
+            # what it answers when it has done so
+            if exc.reason != "redirect-refused":
+                raise
 
     def set_setting(self, name: str, value: object) -> None:
         """Change a setting of the instance."""
@@ -71,9 +88,15 @@ class MispAdmin:
             return None
         return {str(one["namespace"]): (str(one["id"]), bool(one["enabled"])) for one in rows}
 
-    def _templates(self) -> dict[str, str] | None:
+    def _templates(self) -> dict[str, int] | None:
         rows = _rows(self._find("/object_templates/index"), "ObjectTemplate")
-        return None if rows is None else {str(o["uuid"]): str(o["version"]) for o in rows}
+        if rows is None:
+            return None
+        newest: dict[str, int] = {}
+        for one in rows:
+            uuid, version = str(one["uuid"]), str(one["version"])
+            newest[uuid] = max(newest.get(uuid, 0), int(version) if version.isdigit() else 0)
+        return newest
 
     def _galaxies(self) -> frozenset[str] | None:
         rows = _rows(self._find("/galaxies/index"), "Galaxy")

@@ -11,6 +11,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+_FOLDER = files("eme_connector") / "templates" / "misp"
 OWN_OBJECTS = ("iris-detection", "response-decision")
 
 
@@ -71,7 +72,16 @@ def tables() -> Tables:
 
 def definition(name: str) -> dict[str, Any]:
     """Return one of our own object templates in the format of misp-objects."""
-    return _load(f"objects/{name}/definition.json")
+    return _load(_definition(name))
+
+
+def definition_bytes(name: str) -> bytes:
+    """Return it as the file that it is."""
+    return (_FOLDER / _definition(name)).read_bytes()
+
+
+def _definition(name: str) -> str:
+    return f"objects/{name}/definition.json"
 
 
 def _template(name: str, one: dict[str, Any], mapping: dict[str, Any]) -> ObjectTemplate:
@@ -103,6 +113,5 @@ def _correlates(kind: str, spec: Any, mapping: dict[str, Any]) -> bool:
 
 
 def _load(path: str) -> dict[str, Any]:
-    text = (files("eme_connector") / "templates" / "misp" / path).read_text(encoding="utf-8")
-    found: dict[str, Any] = json.loads(text)
+    found: dict[str, Any] = json.loads((_FOLDER / path).read_bytes())
     return found

@@ -154,7 +154,9 @@ def attach_cluster(call: Call) -> Answer:
 def templates(call: Call) -> Answer:
     org = call.misp.organisation
     owner = {"id": str(org.id), "name": org.name, "uuid": org.uuid}
-    return Answer([{"ObjectTemplate": _template(id_), "Organisation": owner} for id_ in TEMPLATES])
+    loaded = call.misp.templates.values()
+    rows = [*map(_template, TEMPLATES), *({"id": "900", **one} for one in loaded)]
+    return Answer([{"ObjectTemplate": one, "Organisation": owner} for one in rows])
 
 
 @route("object_templates/view")
@@ -173,6 +175,10 @@ def template(call: Call) -> Answer:
 
 @route("object_templates/update", needs="perm_site_admin")
 def update_templates(call: Call) -> Answer:
+    for name, one in call.misp.disk.items():
+        there = call.misp.templates.get(name)
+        if call.arg() in ("", name) and (there is None or one["version"] > there["version"]):
+            call.misp.templates[name] = one
     return Answer(None, 302, {"Location": f"{call.state.url}/ObjectTemplates"})
 
 

@@ -34,6 +34,7 @@ class Misp:
 
     Switches: `background` (publish answers "Job queued"), `jobs_held` (a job waits for `work()`),
     `gate` (a workflow's blocking module, None is none), `behave()` and `down()` for HTTP faults.
+    `disk` are definitions of object templates in its own folder, `templates` those it has loaded.
     """
 
     def __init__(self, name: str, uuid: str | None = None, *, clock: Clock | None = None) -> None:
@@ -49,6 +50,8 @@ class Misp:
         self.calls: list[tuple[str, str, str]] = []
         self.gpg_home: str | None = None
         self.fingerprint = self.public_key = ""
+        self.disk: dict[str, Json] = {}
+        self.templates: dict[str, Json] = {}
         self._faults: deque[str] = deque()
         self._waiting: deque[tuple[Job, Callable[[Job], None]]] = deque()
 
