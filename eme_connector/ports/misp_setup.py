@@ -15,8 +15,8 @@ SETTINGS = (KEEP_SESSION, ORGANISATION_CLAIM)
 class Setup:
     """What one key sees of a MISP; None is what it may not see.
 
-    `taxonomies` are (id, enabled) by namespace, `templates` the newest version by uuid, `galaxies` types,
-    `settings` values by name. `skew_s` is how far our clock is ahead of its.
+    `taxonomies` are (id, enabled) by namespace, `templates` the newest version by uuid,
+    `galaxies` types, `settings` values by name. `skew_s` is how far our clock is ahead of its.
     """
 
     version: str
