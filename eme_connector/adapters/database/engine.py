@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from eme_connector import ports
 from eme_connector.adapters.bell import Bell
 from eme_connector.adapters.database import keywords, totals
+from eme_connector.adapters.database.checkpoints import LONGEST_PAGES
 from eme_connector.adapters.database.keywords import KeywordFollower
 from eme_connector.adapters.database.notify import PostgresLine
 from eme_connector.adapters.database.pooled import PooledWriter
@@ -128,9 +129,9 @@ def connect_sqlite(path: str) -> sqlite3.Connection:
     if not os.path.exists(path):
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, timeout=5.0, cached_statements=512)
-    # a page that changes often is copied into the file once per checkpoint: seldom, then
     for pragma in (
-        "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=8000",
+        "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON",
+        f"wal_autocheckpoint={LONGEST_PAGES}",
     ):  # fmt: skip
         connection.execute(f"PRAGMA {pragma}")
     return connection

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from eme_connector.adapters.database.checkpoints import Checkpoints
 from eme_connector.adapters.database.rows import Rows
 from eme_connector.errors import EmeError, StoreUnavailable
 
@@ -75,6 +76,7 @@ class SqliteWriter:
         committed: Committed,
     ) -> None:
         self._connect, self._transaction, self._committed = connect, transaction, committed
+        self._checkpoints = Checkpoints(connect)
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._closed = False
         self._lock = threading.Lock()
@@ -108,6 +110,7 @@ class SqliteWriter:
                     self._commit(connection, batch)
                 finally:
                     _fail(batch)
+            self._checkpoints.close()
             connection.close()
         finally:
             self._fail_waiting()
@@ -150,6 +153,7 @@ class SqliteWriter:
             one.tell()
         if rows.touched:
             self._committed(frozenset(rows.touched))
+        self._checkpoints.committed(connection)
 
     def _together(self, connection: sqlite3.Connection, batch: list[Waiting]) -> Rows:
         """Run every work of the batch; raise _WorkFailed when one of them fails."""
