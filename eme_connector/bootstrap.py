@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,6 +109,20 @@ class Eme:
         from eme_connector.usecases.relay_fleet import build_fleet
 
         return build_fleet(self, open_targets(self.config))
+
+    def hold_target(self, target: str) -> AbstractContextManager[bool]:
+        """Keep other processes on our data folder from writing to *target* for a while.
+
+        Gives True where nobody else can be at it, False where only leases say so.
+
+        Raises:
+            Conflict: somebody is at it.
+        """
+        from eme_connector.adapters.locks import hold_target
+
+        if not self.config.store_url.startswith("sqlite"):
+            return nullcontext(False)
+        return hold_target(self.config.instance.data_dir, target)
 
     def schedule(self) -> Schedule:
         """Return what does it, not yet started."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+
+from eme_connector.errors import Conflict
 
 RUNNING = "running.lock"
 DELIVERING = "delivering.lock"
 UPGRADE = "upgrade.lock"
+TARGET = "relay-{}.lock"
 
 
 class FileLock:
@@ -58,3 +63,19 @@ class FileLock:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+
+@contextmanager
+def hold_target(folder: Path, target: str) -> Iterator[bool]:
+    """Hold one target of the relay; gives True, as nobody else on *folder* can be at it.
+
+    Raises:
+        Conflict: somebody is at it.
+    """
+    lock = FileLock(folder / TARGET.format(target.replace("/", "_")))
+    if not lock.acquire(wait=False):
+        raise Conflict(f"another process is writing to {target} now; look again in a moment")
+    try:
+        yield True
+    finally:
+        lock.release()

@@ -82,7 +82,8 @@ def _target(section: Upstream, ours: Cerebrate) -> Target:
 
 def _office(section: Upstream, system: System) -> Office:
     own = system.organisation.uuid
-    return Office(system.store, system.clock, own, f"cerebrate:{section.name}")
+    by = f"cerebrate:{section.name}"
+    return Office(system.store, system.clock, own, by, hold=system.hold_target)
 
 
 def _raise_failure(found: Report) -> None:

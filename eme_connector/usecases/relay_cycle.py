@@ -7,7 +7,8 @@ by what the target has now. The network is never touched inside a transaction.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import uuid4
@@ -42,15 +43,25 @@ class Target:
         return self.terms.target
 
 
+def hold_nothing(target: str) -> AbstractContextManager[bool]:
+    """Leave it to the leases of runs alone, that nobody else writes to *target* now."""
+    return nullcontext(False)
+
+
 @dataclass(frozen=True)
 class Office:
-    """Who runs the relay: the store that remembers, the time, us, and on whose behalf."""
+    """Who runs the relay: the store that remembers, the time, us, and on whose behalf.
+
+    `hold` keeps everybody else from a target for a while, and says whether that is certain: then
+    whoever is written down as being at it has died. It raises Conflict where somebody has it.
+    """
 
     store: Store
     clock: Clock
     organisation: str
     by: str
     sleep: Callable[[float], None] = time.sleep
+    hold: Callable[[str], AbstractContextManager[bool]] = hold_nothing
 
     @property
     def at(self) -> int:
@@ -106,8 +117,20 @@ def run_cycle(
         Conflict: another run is at this target, or the plan would be another one now.
         StoreUnavailable: nothing more is written until it can be written down.
     """
+    with opened(target, office) as run:
+        return _cycle(run, target, source, office, confirmed, digest, progress)
+
+
+def _cycle(
+    run: Run,
+    target: Target,
+    source: Snapshot,
+    office: Office,
+    confirmed: Collection[str],
+    digest: str | None,
+    progress: Progress | None,
+) -> Report:
     began, before = time.monotonic(), target.directory.calls
-    run = open_run(target, office)
     try:
         present = target.directory.fetch()
         _settle_broken(target, present, office)
@@ -137,19 +160,28 @@ def run_cycle(
     return replace(report, outcome=outcome, run=run.id, reason=outcome.stopped)
 
 
-def open_run(target: Target, office: Office, **more: str) -> Run:
-    """Take the target for a run of our own.
+@contextmanager
+def opened(target: Target, office: Office, **more: str) -> Iterator[Run]:
+    """Take the target for a run of our own; whoever closes or abandons the run lets it go.
 
     Raises:
         Conflict: another run has it.
     """
+    with office.hold(target.name) as is_alone:
+        yield _open(target, office, is_alone, more)
+
+
+def _open(target: Target, office: Office, is_alone: bool, more: Mapping[str, str]) -> Run:
     at = office.at
     fresh = Run(str(uuid4()), target.name, "apply", office.by, at, at + LEASE)
     run = replace(fresh, **more)  # type: ignore[arg-type]
 
     def work(tx: Transaction) -> None:
-        if held := tx.find_open_run(target.name, at):
+        held = tx.find_open_run(target.name, at)
+        if held and not is_alone:
             raise Conflict(f"{held.by} is writing to {target.name} now; look again in a moment")
+        if held:
+            tx.save_run(replace(held, lease_until=0))
         tx.save_run(run)
 
     office.store.transact(work)

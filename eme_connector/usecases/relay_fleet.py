@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -63,6 +64,7 @@ class Relaying(Protocol):
     def clock(self) -> Clock: ...
     def cerebrates(self) -> Mapping[str, Cerebrate]: ...
     def fleet(self) -> Fleet: ...
+    def hold_target(self, target: str) -> AbstractContextManager[bool]: ...
 
 
 def build_fleet(system: Relaying, directories: Mapping[str, Directory]) -> Fleet:
@@ -82,7 +84,8 @@ def build_fleet(system: Relaying, directories: Mapping[str, Directory]) -> Fleet
 
 def office(system: Relaying, by: str) -> Office:
     """Return who runs the relay here, on behalf of *by*."""
-    return Office(system.store, system.clock, system.config.instance.organisation, by)
+    own = system.config.instance.organisation
+    return Office(system.store, system.clock, own, by, hold=system.hold_target)
 
 
 def jobs(system: Relaying) -> tuple[Job, ...]:

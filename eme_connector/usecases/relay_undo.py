@@ -25,7 +25,7 @@ from eme_connector.usecases.relay_cycle import (
     Target,
     abandon_run,
     close_run,
-    open_run,
+    opened,
     remember,
 )
 from eme_connector.usecases.relay_journal import StoreJournal
@@ -87,30 +87,41 @@ def undo_last(
         Conflict: another run is at this target, or has written since *run*.
         DeliveryError, StoreUnavailable
     """
-    began, before = time.monotonic(), target.directory.calls
     undone = last_apply(office.store, target.name)
     if run not in ("", undone.id):
         raise Conflict(f"something else was applied at {target.name} since you looked; look again")
-    opened = open_run(target, office, kind="undo", undoes=undone.id)
+    with opened(target, office, kind="undo", undoes=undone.id) as fresh:
+        return _take_back(fresh, undone, target, source, office, progress)
+
+
+def _take_back(
+    run: Run,
+    undone: Run,
+    target: Target,
+    source: Snapshot,
+    office: Office,
+    progress: Progress | None,
+) -> Undone:
+    began, before = time.monotonic(), target.directory.calls
     try:
         present = target.directory.fetch()
         memory = office.store.memory(target.name)
         found, left = undo(office.store.writes(undone.id), present, target.terms)
         _hold(found, source, memory, target, office)
-        journal = StoreJournal(opened, office.store, office.clock, office.organisation)
+        journal = StoreJournal(run, office.store, office.clock, office.organisation)
         outcome = relay.apply(
             found, target.directory, journal, progress=progress, sleep=office.sleep
         )
         seen = target.directory.fetch()
         _remember(found, source, seen, target, office)
     except DeliveryError as exc:
-        close_run(opened, office, target.directory.calls - before, reason=exc.reason)
+        close_run(run, office, target.directory.calls - before, reason=exc.reason)
         raise
     except BaseException:
-        abandon_run(opened, office)
+        abandon_run(run, office)
         raise
     requests = target.directory.calls - before
-    close_run(opened, office, requests, reason=outcome.stopped)
+    close_run(run, office, requests, reason=outcome.stopped)
     seconds = time.monotonic() - began
     return Undone(target.name, undone.id, found, left, outcome, requests, seconds)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from eme_connector.config import Config
@@ -57,6 +58,16 @@ class System(Protocol):
 
     def channels(self) -> Mapping[str, Channel]:
         """Return a channel for every target that exists now, by lane."""
+        ...
+
+    def hold_target(self, target: str) -> AbstractContextManager[bool]:
+        """Keep other processes on our data folder from writing to *target* for a while.
+
+        Gives True where nobody else can be at it, False where only leases say so.
+
+        Raises:
+            Conflict: somebody is at it.
+        """
         ...
 
     def introduce(self, url: str, confirmation: str) -> str:

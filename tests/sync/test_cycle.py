@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eme_connector.adapters.locks import hold_target
 from eme_connector.domain.directory import RemoteOrganisation
 from eme_connector.errors import Conflict, NotFound
 from eme_connector.sync.undo import LEFT
-from eme_connector.usecases.relay_cycle import Office, open_run
+from eme_connector.usecases.relay_cycle import Office, opened
 from eme_connector.usecases.relay_undo import preview_undo
 from tests.misp.contract.conftest import _doubles
 from tests.sync.directory_contract import directory_of
@@ -64,15 +65,27 @@ def test_a_run_without_anything_to_do_leaves_no_trace(relay, trio):
 
 def test_two_runs_never_write_to_one_target(relay, trio):
     target = relay.fleet.targets[0]
-    run = open_run(target, Office(relay.store, lambda: relay.now, OWN, "otto"))
-    report = relay.apply()["fleet"]
+    with opened(target, Office(relay.store, lambda: relay.now, OWN, "otto")) as run:
+        report = relay.apply()["fleet"]
     assert (report.state, report.reason) == ("failed", "busy")
     assert "otto" in report.detail
-    with pytest.raises(Conflict):
-        open_run(target, relay.office)
+    with pytest.raises(Conflict), opened(target, relay.office):
+        pass
 
     relay.now = (run.lease_until + 1) / 1_000_000
     assert relay.apply()["fleet"].state == "converged"
+
+
+def test_who_holds_the_folder_knows_that_whoever_was_at_it_has_died(relay, trio, tmp_path):
+    target = relay.fleet.targets[0]
+    office = replace(relay.office, hold=lambda name: hold_target(tmp_path, name))
+    with opened(target, office) as dead, pytest.raises(Conflict), opened(target, office):
+        pass
+    assert relay.store.runs()[0].state == "running"
+
+    with opened(target, office):
+        known = {one.id: one.lease_until for one in relay.store.runs()}
+    assert known[dead.id] == 0
 
 
 def test_the_announcement_waits_until_a_later_second(relay, trio):
