@@ -21,7 +21,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from eme_connector.adapters.database import keywords
+from eme_connector.adapters.database import entries, keywords
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.rows import Rows
 from eme_connector.adapters.database.statements import Connection, Statement
@@ -39,8 +39,9 @@ WORDS = tuple(
 )
 THREATS = tuple(f"{one} model (AML.T{number:04})" for number, one in enumerate(WORDS[:40]))
 _NEW = Statement(
-    select(t.threat.c.seq, t.listing.c.viewer, t.listing.c.received_at, t.threat.c.body)
-    .select_from(t.threat.join(t.listing, t.listing.c.threat_id == t.threat.c.id))
+    select(t.threat.c.seq, t.organisation.c.uuid, t.listing.c.received_at, t.threat.c.body)
+    .join_from(t.threat, t.listing, t.listing.c.threat == t.threat.c.seq)
+    .join(t.organisation, t.organisation.c.number == t.listing.c.viewer)
     .where(t.threat.c.seq > bindparam("after"))
 )
 
@@ -82,12 +83,12 @@ def _add(driver: Any, threats: list[Threat], raw: tuple[bytes, bytes], cast: Cas
     work = Rows(connection, time.time)
     for place, one in enumerate(threats):
         viewer = cast.other if place % 50 == 49 and one.organisation != cast.paged else cast.viewer
-        added = work.add_threat(one, one.detection.iris_id.encode().join(raw), viewers=[viewer])
-        assert added, "a threat of that identity was there"
+        is_new = work.add_threat(one, one.detection.iris_id.encode().join(raw), viewers=[viewer])
+        assert is_new, "a threat of that identity was there"
     work.pending.write()
-    entries = [(*row, 0) for row in connection.all(_NEW, {"after": before})]
+    added = [(*row, 0) for row in connection.all(_NEW, {"after": before})]
     at = dict(driver.execute("SELECT name, value FROM sequence"))
-    words = keywords.words_of(entries, at.get(keywords.CURSOR, 0))
+    words = keywords.words_of(added, at.get(keywords.CURSOR, 0))
     assert work.index_keywords(replace(words, cursor=at["change"]))
 
 
@@ -162,6 +163,7 @@ def _state(age: float, luck: float, at: int) -> dict[str, Any]:
 def check(path: Path, viewer: str, found: Aggregate, at: int) -> None:
     """Count the list entries and compare: charts and counters of a bulk database are the same."""
     driver = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    ((number,),) = driver.execute("SELECT number FROM organisation WHERE uuid=?", [viewer])
     hour, day = at // HOUR * HOUR, at // DAY * DAY
     for buckets, since in (
         (found.hours, hour - 23 * HOUR),
@@ -169,22 +171,25 @@ def check(path: Path, viewer: str, found: Aggregate, at: int) -> None:
         (found.weeks, day - 48 * DAY),
     ):
         told: Counter[tuple[str, str]] = sum((_axes(one) for one in buckets), Counter())
-        _same("chart", _counted(driver, viewer, since), told)
+        _same("chart", _counted(driver, number, since), told)
+    words = {code: str(word) for word, code in entries.STATUS.items()}
     origins: dict[str, dict[str, int]] = {}
     for organisation, status, n in driver.execute(
-        "SELECT organisation, status, count(*) FROM listing WHERE viewer=? GROUP BY 1, 2", [viewer]
+        "SELECT uuid, status, count(*) FROM listing"
+        " JOIN organisation ON organisation.number = organisation WHERE viewer=? GROUP BY 1, 2",
+        [number],
     ):
-        origins.setdefault(organisation, {})[status] = n
+        origins.setdefault(organisation, {})[words[status]] = n
     _same("origins", origins, found.origins)
-    words = Counter(
+    named = Counter(
         keyword_of(text)
         for (text,) in driver.execute(
             "SELECT json_extract(body, '$.detection.threat') FROM listing"
-            " JOIN threat ON threat.id = threat_id WHERE viewer=? AND received_at>=?",
-            [viewer, day - 6 * DAY],
+            " JOIN threat ON threat.seq = threat WHERE viewer=? AND received_at>=?",
+            [number, day - 6 * DAY],
         )
     )
-    top = sorted(words.items(), key=lambda one: (-one[1], one[0]))[: len(found.keywords)]
+    top = sorted(named.items(), key=lambda one: (-one[1], one[0]))[: len(found.keywords)]
     _same("keywords", tuple(top), found.keywords)
     threats, texts = (
         driver.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
@@ -194,13 +199,19 @@ def check(path: Path, viewer: str, found: Aggregate, at: int) -> None:
     driver.close()
 
 
-def _counted(driver: Any, viewer: str, since: int) -> Counter[tuple[str, str]]:
+def _counted(driver: Any, viewer: int, since: int) -> Counter[tuple[str, str]]:
     counted: Counter[tuple[str, str]] = Counter()
-    for column, axis in (("kind", "type"), ("status", "status"), ("band", "band")):
-        query = (
-            f"SELECT {column}, count(*) FROM listing WHERE viewer=? AND received_at>=? GROUP BY 1"  # noqa: S608
-        )
-        counted.update({(axis, word): n for word, n in driver.execute(query, [viewer, since])})
+    for axis, column, codes in (
+        ("type", "kind", entries.KIND),
+        ("status", "status", entries.STATUS),
+        ("band", "band", entries.BAND),
+    ):
+        for word, code in codes.items():
+            (n,) = driver.execute(
+                f"SELECT count(*) FROM listing WHERE viewer=? AND received_at>=? AND {column}=?",  # noqa: S608
+                [viewer, since, code],
+            ).fetchone()
+            counted[axis, str(word)] = n
     return counted
 
 

@@ -19,6 +19,8 @@ from eme_connector.errors import InvalidInput
 from tests.build import AT, CI, OTHER_CI, detection
 from tests.store.some import decided, put, some
 
+WORDS = ("modbus", "frames", "camera", "relay")
+
 
 class ListContract:
     """Subclass it and give a `store` fixture."""
@@ -28,8 +30,13 @@ class ListContract:
     def test_lists_and_counters_agree_with_a_naive_model(self, store, chance):
         viewer = str(uuid4())
         model = self._fill(store, chance, viewer)
-        for query in self._queries(chance, viewer):
-            assert self._all_pages(store, query) == self._expected(model, query)
+        while store.follow_keywords():
+            pass
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(lists, "MAX_WALK", chance.choice([2, 7, 5_000]))
+            patch.setattr(keywords, "FEW", chance.choice([0, 3, 2_500]))
+            for query in self._queries(chance, viewer):
+                assert self._all_pages(store, query) == self._expected(model, query), query
         found = store.aggregate(viewer, AT)
         assert sum(one.total for one in found.hours) == len(model)
         statuses = Counter(str(one.status) for one in model)
@@ -40,7 +47,6 @@ class ListContract:
     @pytest.mark.parametrize("order", ["newest", "rank"])
     def test_a_page_by_keyword_costs_a_handful_of_statements(self, store, monkeypatch, order, few):
         monkeypatch.setattr(keywords, "FEW", few)
-        monkeypatch.setattr(lists, "FIRST_WALK", 4)
         monkeypatch.setattr(lists, "MAX_WALK", 16)
         model = [self._worded(store, number) for number in range(40)]
         query = ListQuery(CI, order, keyword="modbus frames", limit=40)
@@ -53,13 +59,78 @@ class ListContract:
         page = store.list_threats(query)
         assert page.walked == (40 if few else 16)
         assert page.complete is bool(few)
-        assert len(asked) <= 6
+        assert len(asked) <= 5
         for statement in asked:
             self.check_plan(store, statement)
         page = store.list_threats(replace(query, criticality=None))
         assert (len(page.threats), page.walked) == (2, 40 if few else 3)
         page = store.list_threats(replace(query, status=Status.DECLINED))
         assert (page.cursor, page.walked, page.complete) == ("", 40 if few else 0, True)
+
+    @pytest.mark.parametrize("order", ["newest", "rank"])
+    def test_a_filtered_page_is_read_from_one_index(self, store, monkeypatch, order):
+        for number in range(5):
+            put(store, some(number, criticality=1 + number % 2))
+        asked = self._listen(store, monkeypatch)
+
+        query = ListQuery(CI, order, kind=Kind.ATTACK, criticality=1, since=AT, until=AT + 4)
+        assert len(store.list_threats(query).threats) == 2
+        query = replace(query, status=Status.PENDING, organisation=CI, band=Band.LOW)
+        store.list_threats(query)
+        assert len(asked) <= 8
+        for statement in asked:
+            self.check_plan(store, statement)
+
+    @pytest.mark.parametrize("order", ["newest", "rank"])
+    def test_a_walk_leaves_nothing_out_while_threats_come_and_change(
+        self, store, monkeypatch, order
+    ):
+        monkeypatch.setattr(lists, "MAX_WALK", 8)
+        model = [some(number, criticality=1 + number % 5) for number in range(40)]
+        for one in model:
+            put(store, one)
+        numbers, answer = iter(range(1_000)), store._asked
+
+        def disturb(statement, values):
+            number = next(numbers)
+            put(store, some(number % 40, criticality=3))
+            changed = decided(model[number % 40], Status.APPROVED)
+            store.transact(lambda tx: tx.save_threat(changed, model[number % 40]))
+            return answer(statement, values)
+
+        monkeypatch.setattr(store, "_asked", disturb)
+        query = ListQuery(CI, order, criticality=1, limit=3)
+        assert self._all_pages(store, query) == self._expected(model, query)
+        page = store.list_threats(replace(query, criticality=1, kind=Kind.VULNERABILITY))
+        assert (page.threats, page.walked, page.complete) == ((), 8, False)
+
+    def test_what_is_asked_of_an_unknown_organisation_is_answered_at_once(self, store, monkeypatch):
+        put(store, some())
+        asked = self._listen(store, monkeypatch)
+
+        assert store.list_threats(ListQuery(CI, organisation=str(uuid4()))).threats == ()
+        assert store.list_threats(ListQuery(str(uuid4()))).threats == ()
+        assert len(asked) <= 3
+
+    @pytest.mark.parametrize(
+        ("keyword", "is_there"),
+        [("AML.T0043", True), ("aml t0043", True), ("T0043.AML", False), ("caf\u00e9", True),
+         ("CAFE", True), ("10.40.20.14", True), ("10.40.20", True), ("10.40.20.1", False),
+         ("modbu", False), ("frames Modbus", True), ("\u0416\u0443\u043a", True), ("...", False), 
+         (" ", True)],
+    )  # fmt: skip
+    @pytest.mark.parametrize("few", [0, 100], ids=["many matches", "few matches"])
+    def test_words_are_whole_whatever_signs_and_accents_they_have(
+        self, store, monkeypatch, keyword, is_there, few
+    ):
+        monkeypatch.setattr(keywords, "FEW", few)
+        summary = "Modbus frames to 10.40.20.14 at the caf\u00e9 (AML.T0043), \u0436\u0443\u043a"
+        found = put(store, some(detection=detection(iris_id="w", summary=summary)))
+        while store.follow_keywords():
+            pass
+
+        page = store.list_threats(ListQuery(CI, keyword=keyword))
+        assert page.threats == ((found,) if is_there else ())
 
     def test_a_time_that_ends_before_it_begins_asks_nothing(self, store, monkeypatch):
         put(store, some())
@@ -106,6 +177,7 @@ class ListContract:
                     iris_id=str(uuid4()),
                     kind=chance.choice(list(Kind)),
                     risk_score=float(chance.randint(0, 10)),
+                    summary=" ".join(chance.choices(WORDS, k=3)),
                 ),
                 criticality=chance.randint(1, 5),
             )
@@ -131,6 +203,7 @@ class ListContract:
                 organisation=chance.choice([None, CI, OTHER_CI]),
                 since=chance.choice([None, AT + 3]),
                 until=chance.choice([None, AT + 20]),
+                keyword=chance.choice(["", "", *WORDS, " ".join(WORDS[:2])]),
                 limit=chance.randint(1, 7),
             )
 
@@ -154,15 +227,30 @@ class ListContract:
                 and query.organisation in (None, one.organisation)
                 and (query.since is None or one.received_at >= query.since)
                 and (query.until is None or one.received_at < query.until)
+                and {*query.keyword.lower().split()} <= {*one.detection.summary.lower().split()}
             )
 
-        def key(one):
+        def key(place):  # those of one moment: the last that came is first
+            one = model[place]
             rank = (round(one.rank.value * 10),) if query.order == "rank" else ()
-            return (*rank, one.received_at, one.id)
+            return (*rank, one.received_at, place)
 
-        return [one.id for one in sorted(filter(wanted, model), key=key, reverse=True)]
+        places = sorted(range(len(model)), key=key, reverse=True)
+        return [model[place].id for place in places if wanted(model[place])]
 
-    @pytest.mark.parametrize("cursor", ["x", "e30", "WzEsMl0", "W10", "é", "bnVsbA"])
+    @pytest.mark.parametrize(
+        "cursor",
+        [
+            "x",
+            "e30",
+            "WzFd",
+            "W10",
+            "é",
+            "bnVsbA",
+            "W1swXSwgMV0",
+            "WzEsMTAwMDAwMDAwMDAwMDAwMDAwMDAwXQ",
+        ],
+    )
     def test_a_made_up_cursor_is_refused(self, store, cursor):
         with pytest.raises(InvalidInput) as caught:
             store.list_threats(ListQuery(CI, cursor=cursor))

@@ -30,7 +30,7 @@ from eme_connector.ports import Transaction
 
 T = TypeVar("T")
 Listener = Callable[[frozenset[str]], None]
-VERSION = "0008"
+VERSION = "0009"
 
 
 class DatabaseStore(DatabaseReads, RelayQueries):
@@ -48,11 +48,11 @@ class DatabaseStore(DatabaseReads, RelayQueries):
             dialect = SQLiteDialect_pysqlite()
             self._writer = SqliteWriter(
                 lambda: connect_sqlite(path),
-                lambda driver: Rows(Connection(driver, dialect), clock),
+                lambda driver: Rows(Connection(driver, dialect), clock, self._numbers),
                 self._committed,
             )
         else:
-            self._writer = PooledWriter(url, clock, self._committed)
+            self._writer = PooledWriter(url, clock, self._committed, self._numbers)
             self.connect_bell(Bell(PostgresLine(url), self.hear))
         self._follower = KeywordFollower(self.follow_keywords)
         self._follower.start()

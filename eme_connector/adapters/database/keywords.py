@@ -7,7 +7,9 @@ listed at once; a word that matches many is looked up once for all rows of the l
 from __future__ import annotations
 
 import json
+import re
 import threading
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +17,9 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Select,
+    and_,
     bindparam,
     column,
     func,
@@ -33,7 +37,7 @@ from eme_connector.errors import StoreUnavailable
 
 INTERVAL_S = 0.5
 BATCH = 500
-FEW = 5_000
+FEW = 2_500
 CURSOR = "keywords"
 
 SCHEMA = {
@@ -44,10 +48,13 @@ SCHEMA = {
     ),
 }
 _INDEX = table("keyword_index", column("rowid"), column("document"))
+# where FTS5 keeps the document itself: to look at one row's is far cheaper than to ask the index
+_DOCUMENTS = table("keyword_index_content", column("id"), column("c0"))
+_TOKEN = re.compile(r"[^\W_]+")
 _MATCH: dict[str, ColumnElement[bool]] = {
     "sqlite": literal_column("keyword_index").bool_op("MATCH")(bindparam("words")),
     "postgresql": _INDEX.c.document.bool_op("@@")(
-        func.plainto_tsquery(literal_column("'simple'"), bindparam("words"))
+        func.to_tsquery(literal_column("'simple'"), bindparam("words"))
     ),
 }
 _DROP = Statement(text("DELETE FROM keyword_index WHERE rowid = :seq"))
@@ -74,49 +81,59 @@ _MOVE = Statement(
         )
     )
 )
-# one step per viewer down the index of changes: there is none over all of them
-_PER_VIEWER = """
-WITH RECURSIVE viewers (viewer) AS (
-  SELECT min(viewer) FROM listing
-  UNION ALL
-  SELECT (SELECT min(viewer) FROM listing WHERE viewer > viewers.viewer)
-  FROM viewers WHERE viewers.viewer IS NOT NULL
-)
-SELECT {columns} FROM viewers
-"""
+# of each viewer in turn: there is no index of changes over all of them
 WAITING = Statement(
     text(
-        _PER_VIEWER.format(
-            columns="threat.seq, listing.viewer, listing.received_at, threat.body, listing.change"
-        )
-        + "JOIN listing ON listing.viewer = viewers.viewer"
-        " AND listing.change > :after AND listing.change <= :settled "
-        f"JOIN threat ON threat.id = listing.threat_id ORDER BY listing.change LIMIT {BATCH}"
+        "SELECT threat.seq, organisation.uuid, listing.received_at, threat.body, listing.change"
+        " FROM organisation JOIN listing ON listing.viewer = organisation.number"
+        " AND listing.change > :after AND listing.change <= :settled"
+        f" JOIN threat ON threat.seq = listing.threat ORDER BY listing.change LIMIT {BATCH}"  # noqa: S608 - ours
     )
 )
 OLDEST_WAITING = Statement(
     text(
-        _PER_VIEWER.format(
-            columns="""min((
-  SELECT changed_at FROM listing WHERE listing.viewer = viewers.viewer
+        """SELECT min((
+  SELECT changed_at FROM listing WHERE listing.viewer = organisation.number
   AND change > coalesce((SELECT value FROM sequence WHERE name = 'keywords'), 0)
-  ORDER BY change LIMIT 1))"""
-        )
+  ORDER BY change LIMIT 1)) FROM organisation"""
     )
 )
 Entry = tuple[int, str, int, str, int]
 """(seq, viewer, received_at, body, change) of a threat whose words are to be indexed."""
 
 
-def words(keyword: str, dialect: str) -> str:
-    """Return *keyword* as the index of *dialect* is asked for all its words; empty for none."""
-    found = [word for word in keyword.replace('"', " ").replace("\0", " ").split() if word]
-    return " ".join(f'"{word}"' for word in found) if dialect == "sqlite" else " ".join(found)
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """The words that a threat must have: `values` are parameters, `parts` of them for `has`."""
+
+    values: dict[str, str]
+    parts: int
+
+
+def sought(keyword: str, dialect: str) -> Sought | None:
+    """Return what *keyword* asks for, in the words of *dialect*; None where it has no word."""
+    words = [word for word in map(_tokens, keyword.split()) if word]
+    if not words:
+        return None
+    if dialect == "postgresql":
+        return Sought({"words": " & ".join(word.replace(" ", " <-> ") for word in words)}, 0)
+    parts = {f"word_{number}": f" {word} " for number, word in enumerate(words)}
+    return Sought({"words": " ".join(f'"{word}"' for word in words)} | parts, len(parts))
 
 
 def matches(dialect: str) -> Select[Any]:
     """Return the query of the numbers (`threat.seq`) of all threats that have the `words`."""
     return select(_INDEX.c.rowid).where(_MATCH[dialect])
+
+
+def has(
+    dialect: str, seq: ColumnElement[int], parts: int
+) -> tuple[FromClause, ColumnElement[bool]]:
+    """Return a table and when the threat *seq* has the words, by its own document there."""
+    if dialect == "postgresql":
+        return _INDEX, and_(_INDEX.c.rowid == seq, _MATCH[dialect])
+    held = (func.instr(_DOCUMENTS.c.c0, bindparam(f"word_{number}")) > 0 for number in range(parts))
+    return _DOCUMENTS, and_(_DOCUMENTS.c.id == seq, *held)
 
 
 @lru_cache
@@ -145,7 +162,7 @@ def words_of(entries: Sequence[Entry], after: int) -> Words:
             documents[seq] = json.loads(body)
         keyword = keyword_of(documents[seq]["detection"]["threat"])
         counted.append(Counted(seq, viewer, received_at // DAY * DAY, keyword))
-    rows = tuple({"seq": seq, "document": _document(one)} for seq, one in documents.items())
+    rows = tuple({"seq": seq, "document": document(one)} for seq, one in documents.items())
     cursor = max((change for *_, change in entries), default=after)
     return Words(rows, tuple(counted), after, cursor)
 
@@ -187,9 +204,18 @@ class KeywordFollower:
                 self._ended.wait(INTERVAL_S)
 
 
-def _document(threat: dict[str, Any]) -> str:
+def document(threat: dict[str, Any]) -> str:
+    """Return the words of a threat as they are indexed: a space before and behind each."""
     found = threat["detection"]
     texts = [found[name] for name in ("name", "threat", "summary", "source", "actor")]
     texts.append(threat["id"])
     texts += [text for asset in found["assets"] for text in (asset["device"], asset["address"])]
-    return "\n".join(one for one in texts if one)
+    return f" {_tokens(chr(10).join(texts))} "
+
+
+def _tokens(text: str) -> str:
+    """Return the letters and digits of *text* in small letters without accents, as FTS5 sees it."""
+    if not text.isascii():
+        apart = unicodedata.normalize("NFKD", text)
+        text = "".join(one for one in apart if not unicodedata.combining(one))
+    return " ".join(_TOKEN.findall(text.lower()))

@@ -24,8 +24,10 @@ _AGAIN = {"40001", "40P01", "23505"}  # serialization failure, deadlock, a race 
 class PooledWriter:
     """The transactions of this process, on connections of a pool."""
 
-    def __init__(self, url: str, clock: Callable[[], float], committed: Committed) -> None:
-        self._clock, self._committed = clock, committed
+    def __init__(
+        self, url: str, clock: Callable[[], float], committed: Committed, numbers: dict[str, int]
+    ) -> None:
+        self._clock, self._committed, self._numbers = clock, committed, numbers
         self._pool = create_engine(url, pool_size=20, pool_pre_ping=True, hide_parameters=True)
         event.listen(self._pool, "connect", _end_what_stands_still)
         self._dialect = PGDialect_psycopg()
@@ -53,7 +55,8 @@ class PooledWriter:
         except SQLAlchemyError as exc:
             raise StoreUnavailable("the database cannot be reached") from exc
         try:
-            rows = Rows(Connection(raw.driver_connection, self._dialect), self._clock)
+            connection = Connection(raw.driver_connection, self._dialect)
+            rows = Rows(connection, self._clock, self._numbers)
             touched = rows.touched
             with running():
                 result = work(rows)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, Executable, Table, and_, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from eme_connector.adapters.database import changes, charts, keywords, lists
+from eme_connector.adapters.database import changes, charts, entries, keywords, lists
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.accounts import account_of, handshake_of, token_of
 from eme_connector.adapters.database.deliveries import COLUMNS, IS_OPEN, delivery_of
@@ -19,7 +19,7 @@ from eme_connector.adapters.database.misp import ENRICHMENT, MARK, enrichment_of
 from eme_connector.adapters.database.schedule import turn_of
 from eme_connector.adapters.database.spare import SpareConnections
 from eme_connector.adapters.database.statements import Statement
-from eme_connector.adapters.database.threats import setting_of
+from eme_connector.adapters.database.threats import MAY_READ, setting_of
 from eme_connector.domain.accounts import Account, Peer, Token
 from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import Delivery, State
@@ -40,11 +40,7 @@ _D = t.delivery.c
 _P = bindparam
 
 # asked at every request or delivery: compiled once, run on the driver's own cursor
-_VISIBLE = Statement(
-    select(t.threat.c.body)
-    .select_from(t.threat.join(t.listing, t.listing.c.threat_id == t.threat.c.id))
-    .where(and_(t.threat.c.id == _P("id"), t.listing.c.viewer == _P("viewer")))
-)
+_VISIBLE = Statement(select(t.threat.c.body).where(MAY_READ))
 _RAW = Statement(
     select(t.raw.c.bytes).where(
         and_(t.raw.c.threat_id == _P("id"), t.raw.c.revision == _P("revision"))
@@ -59,14 +55,6 @@ _SESSION = Statement(
 )
 _PEERS = Statement(select(t.peer).order_by(t.peer.c.created_at))
 _PEER = Statement(select(t.peer).where(t.peer.c.fingerprint == _P("fingerprint")))
-_CHANGES = Statement(
-    select(*(t.listing.c[name] for name in
-             ("change", "threat_id", "event", "status", "execution", "changed_at")))
-    .where(and_(t.listing.c.viewer == _P("viewer"), t.listing.c.change > _P("after"),
-                t.listing.c.change <= _P("settled")))
-    .order_by(t.listing.c.change)
-    .limit(_P("most"))
-)  # fmt: skip
 _SEQUENCE = Statement(select(t.sequence.c.value).where(t.sequence.c.name == _P("name")))
 _BUSY = Statement(
     select(_D.lane)
@@ -83,6 +71,7 @@ class DatabaseReads:
         self._engine = engine
         self._spare = SpareConnections(engine)
         self._tokens: dict[str, tuple[Token, float]] = {}
+        self._numbers: dict[str, int] = {}
         self._has_many_writers = engine.dialect.name == "postgresql"
 
     def find_visible_threat(self, threat_id: str, viewer: str) -> Threat | None:
@@ -90,7 +79,7 @@ class DatabaseReads:
         return load_threat(row[0]) if row else None
 
     def list_threats(self, query: ListQuery) -> Page:
-        return lists.page(query, self._asked, self._engine.dialect.name)
+        return lists.page(query, self._asked, self._number, self._engine.dialect.name)
 
     def aggregate(self, viewer: str, at: int) -> Aggregate:
         oldest = self._first(keywords.OLDEST_WAITING)
@@ -112,8 +101,9 @@ class DatabaseReads:
 
     def changes(self, viewer: str, after: int, limit: int) -> tuple[Change, ...]:
         settled = self.last_change() if self._has_many_writers else changes.ENDLESS
-        rows = self._rows(_CHANGES, viewer=viewer, after=after, settled=settled, most=limit)
-        return tuple(Change(*row) for row in rows)
+        number = self._number(viewer)
+        values = {"viewer": number, "after": after, "settled": settled, "most": limit}
+        return tuple(entries.change_of(row) for row in self._asked(entries.CHANGES, values))
 
     def last_change(self) -> int:
         if self._has_many_writers:
@@ -249,6 +239,18 @@ class DatabaseReads:
             query = query.where(t.directory.c.owner == owner)
         found = (entry.what for entry in settle(entry_of(row) for row in self._all(query)))
         return tuple(one for one in found if isinstance(one, EncryptionKey))
+
+    def _number(self, organisation: str) -> int | None:
+        """Return the number that list entries have for an organisation, None where there is none.
+
+        A number is never given up, so it can be kept for good.
+        """
+        if organisation not in self._numbers:
+            row = self._first(entries.NUMBER, uuid=organisation)
+            if row is None:
+                return None
+            self._numbers[organisation] = row[0]
+        return self._numbers[organisation]
 
     def _first(self, statement: Statement, **values: Any) -> tuple[Any, ...] | None:
         found = self._rows(statement, **values)

@@ -9,6 +9,7 @@ from eme_connector.adapters.database import keywords
 from eme_connector.adapters.database.accounts import AccountRows
 from eme_connector.adapters.database.deliveries import DeliveryRows
 from eme_connector.adapters.database.directory import DirectoryRows
+from eme_connector.adapters.database.entries import Numbers
 from eme_connector.adapters.database.keywords import Words
 from eme_connector.adapters.database.misp import MispRows
 from eme_connector.adapters.database.pending import Pending
@@ -21,10 +22,19 @@ SHARDS = 16
 
 
 class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows, ScheduleRows, RelayRows, MispRows):
-    """One transaction, of one work or of many; `touched` are the topics its listeners hear."""
+    """One transaction, of one work or of many; `touched` are the topics its listeners hear.
 
-    def __init__(self, connection: Connection, clock: Callable[[], float]) -> None:
+    *numbers* are those of organisations that this process knows to be committed.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        clock: Callable[[], float],
+        numbers: dict[str, int] | None = None,
+    ) -> None:
         self._db = connection
+        self._numbers = Numbers(connection, {} if numbers is None else numbers)
         self._clock = clock
         self.pending = self._pending = Pending(connection)
         self.touched = self._touched = set[str]()

@@ -115,6 +115,9 @@ def _migrate(url: str) -> None:
     engine = create_engine(url)
     try:
         with engine.begin() as connection:
+            if connection.dialect.name == "sqlite":
+                # the driver would begin at the first row only, and leave tables half changed
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except SQLAlchemyError as exc:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
 )
@@ -39,34 +40,43 @@ raw = Table(
     Column("key_id", Text),
     Column("bytes", LargeBinary, nullable=False),
 )
+organisation = Table(
+    "organisation",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("uuid", Text, nullable=False, unique=True),
+)
+"""The small numbers by which list entries name organisations; none is ever given up."""
+
 listing = Table(
     "listing",
     metadata,
-    Column("viewer", Text, primary_key=True),
-    Column("threat_id", Text, primary_key=True),
+    Column("threat", BigInteger, primary_key=True, autoincrement=False),  # threat.seq
+    Column("viewer", Integer, primary_key=True, autoincrement=False),
     Column("received_at", BigInteger, nullable=False),
     Column("rank", Integer, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("execution", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("organisation", Text, nullable=False),
-    Column("band", Text, nullable=False),
-    Column("criticality", Integer, nullable=False),
+    # the numbers of `entries`
+    Column("status", SmallInteger, nullable=False),
+    Column("execution", SmallInteger, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("band", SmallInteger, nullable=False),
+    Column("criticality", SmallInteger, nullable=False),
+    Column("organisation", Integer, nullable=False),
     Column("change", BigInteger, nullable=False),
-    Column("event", Text, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
-for _name, _columns in {
-    "newest": (),
-    "newest_status": ("status",),
-    "newest_organisation": ("organisation",),
-    "newest_organisation_status": ("organisation", "status"),
-}.items():
-    Index(f"listing_{_name}", listing.c.viewer, *(listing.c[c] for c in _columns),
-          listing.c.received_at, listing.c.threat_id)  # fmt: skip
-    Index(f"listing_{_name.replace('newest', 'rank')}", listing.c.viewer,
-          *(listing.c[c] for c in _columns), listing.c.rank, listing.c.received_at,
-          listing.c.threat_id)  # fmt: skip
+# behind its key each index carries the other filters, so that a walk never leaves it
+for _name, _key in {"newest": ("received_at", "threat"),
+                    "rank": ("rank", "received_at", "threat")}.items():  # fmt: skip
+    for _more, _columns in {
+        "": (),
+        "_status": ("status",),
+        "_organisation": ("organisation",),
+        "_organisation_status": ("organisation", "status"),
+    }.items():
+        Index(f"listing_{_name}{_more}", *(listing.c[one] for one in (
+            "viewer", *_columns, *_key, "kind", "band", "criticality")))  # fmt: skip
 Index("listing_change", listing.c.viewer, listing.c.change)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import and_, bindparam, delete, select, text, update
 from sqlalchemy.dialects import sqlite
 
 from eme_connector.adapters.database import tables as t
+from eme_connector.adapters.database.entries import Numbers, entry
 from eme_connector.adapters.database.pending import Pending
 from eme_connector.adapters.database.statements import (
     Connection,
@@ -40,15 +41,28 @@ _ADD = Statement(
         m.insert(t.threat)
         .values({c.name: _P(c.name) for c in t.threat.columns if c.name != "seq"})
         .on_conflict_do_nothing(index_elements=["identity"])
+        .returning(t.threat.c.seq)
     )
 )
-_SAVE = Statement(update(t.threat).where(t.threat.c.id == _P("old_id")).values(body=_P("body")))
-_VIEWERS = Statement(select(t.listing.c.viewer).where(t.listing.c.threat_id == _P("id")))
-_MAY_READ = Statement(
-    select(t.listing.c.viewer).where(
-        and_(t.listing.c.threat_id == _P("id"), t.listing.c.viewer == _P("viewer"))
-    )
+_SEQ = Statement(select(t.threat.c.seq).where(t.threat.c.id == _P("id")))
+_SAVE = Statement(
+    update(t.threat)
+    .where(t.threat.c.id == _P("old_id"))
+    .values(body=_P("body"))
+    .returning(t.threat.c.seq)
 )
+_VIEWERS = Statement(
+    select(t.organisation.c.uuid)
+    .join_from(t.listing, t.organisation, t.organisation.c.number == t.listing.c.viewer)
+    .where(t.listing.c.threat == _P("seq"))
+)
+MAY_READ = and_(
+    t.threat.c.id == _P("id"),
+    t.listing.c.threat == t.threat.c.seq,
+    t.listing.c.viewer == t.organisation.c.number,
+    t.organisation.c.uuid == _P("viewer"),
+)
+_MAY_READ = Statement(select(t.listing.c.viewer).where(MAY_READ))
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 _SETTINGS = Statement(
     select(t.policy_setting.c.body)
@@ -70,6 +84,7 @@ class ThreatRows:
     _db: Connection
     _touched: set[str]
     _pending: Pending
+    _numbers: Numbers
     _settings: dict[str, tuple[Setting, ...]]
     _shard: int
 
@@ -109,24 +124,29 @@ class ThreatRows:
             "origin": threat.origin,
             "body": dump_threat(threat).decode(),
         }
-        if not self._db.run(_ADD, row):
+        added = self._db.one(_ADD, row)
+        if added is None:
             return False
         self._keep_raw(threat, raw)
         for viewer in viewers:
-            self._db.later(t.listing, self._entered(threat, viewer))
+            self._db.later(t.listing, self._entered(threat, added[0], viewer))
         return True
 
     def add_viewer(self, threat: Threat, viewer: str) -> None:
-        if not self.may_read(threat.id, viewer):
-            self._enter(threat, viewer)
+        found = self._db.one(_SEQ, {"id": threat.id})
+        if found and not self.may_read(threat.id, viewer):
+            self._db.later(t.listing, self._entered(threat, found[0], viewer))
 
     def save_threat(self, threat: Threat, before: Threat, raw: bytes | None = None) -> None:
-        self._db.run(_SAVE, {"old_id": threat.id, "body": dump_threat(threat).decode()})
+        body = dump_threat(threat).decode()
+        saved = self._db.one(_SAVE, {"old_id": threat.id, "body": body})
+        if saved is None:
+            return
         if raw is not None:
             self._keep_raw(threat, raw)
-        for (viewer,) in self._db.all(_VIEWERS, {"id": threat.id}):
-            self._count(listing_row(before, viewer), -1)
-            self._enter(threat, viewer)
+        for (viewer,) in self._db.all(_VIEWERS, {"seq": saved[0]}):
+            self._count(before, viewer, -1)
+            self._db.run(put_into(t.listing), self._entered(threat, saved[0], viewer))
 
     def policy_settings(self, organisation: str) -> tuple[Setting, ...]:
         found = self._settings.get(organisation)
@@ -167,47 +187,26 @@ class ThreatRows:
         }
         self._db.later(t.raw, row)
 
-    def _enter(self, threat: Threat, viewer: str) -> None:
-        self._db.run(put_into(t.listing), self._entered(threat, viewer))
-
-    def _entered(self, threat: Threat, viewer: str) -> dict[str, Any]:
+    def _entered(self, threat: Threat, seq: int, viewer: str) -> dict[str, Any]:
         """Return the list entry of *threat* with a new change number, counted."""
-        row = listing_row(threat, viewer) | {"change": self._pending.next_change()}
-        self._count(row, 1)
+        number = self._numbers.get
+        row = entry(threat, seq, number(viewer), number(threat.organisation))
+        self._count(threat, viewer, 1)
         self._touched.add("change")
-        return row
+        return row | {"change": self._pending.next_change()}
 
-    def _count(self, row: dict[str, Any], n: int) -> None:
-        """Add *n* to every counter of the list entry *row*: their keys are the tables' own."""
-        viewer, status, at = row["viewer"], row["status"], row["received_at"]
-        words, count = (row["kind"], status, row["band"]), self._pending.count
+    def _count(self, threat: Threat, viewer: str, n: int) -> None:
+        """Add *n* to every counter in which *viewer* sees *threat*: their keys are the tables'."""
+        status, at, count = str(threat.status), threat.received_at, self._pending.count
+        words = (str(threat.detection.kind), status, str(threat.rank.band))
         count(t.tally, (viewer, "hour", at // HOUR * HOUR, self._shard), words, n)
         count(t.tally, (viewer, "day", at // DAY * DAY, self._shard), words, n)
-        count(t.origin_tally, (viewer, row["organisation"], self._shard), (status,), n)
+        count(t.origin_tally, (viewer, threat.organisation, self._shard), (status,), n)
 
 
 def identity_of(organisation: str, carrier_id: str, iris_id: str) -> str:
     """Return the unique key that recognises a re-send (ARCHITECTURE section 3, identity)."""
     return _ENCODE([organisation, carrier_id, iris_id])
-
-
-def listing_row(threat: Threat, viewer: str) -> dict[str, Any]:
-    """Return the list entry of *threat* for *viewer*, without its change number."""
-    rank = threat.rank
-    return {
-        "viewer": viewer,
-        "threat_id": threat.id,
-        "received_at": threat.received_at,
-        "rank": round(rank.value * 10),
-        "status": str(threat.status),
-        "execution": str(threat.execution),
-        "kind": str(threat.detection.kind),
-        "organisation": threat.organisation,
-        "band": str(rank.band),
-        "criticality": threat.criticality,
-        "event": str(threat.status),
-        "changed_at": threat.updated_at,
-    }
 
 
 @lru_cache(maxsize=1024)
