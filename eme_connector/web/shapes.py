@@ -180,7 +180,7 @@ class ThreatPage(Shape):
 
     threats: list[ThreatShape]
     next: str
-    walked: int = Field(description="Index rows looked at for this page.")
+    walked: int = Field(description="Entries that were looked at for this page.")
     complete: bool = Field(description="False: the walk stopped at its bound; go on with `next`.")
 
 

@@ -24,9 +24,12 @@ from eme_connector.adapters.database import (
 )
 from eme_connector.adapters.database.schema import KEEP
 from eme_connector.adapters.database.tables import metadata
+from eme_connector.domain.listing import ListQuery
+from eme_connector.domain.risk import Band
+from eme_connector.domain.threat import Status
 from eme_connector.errors import StoreUnavailable
 from eme_connector.formats.codec import dump_threat
-from tests.build import CI, detection
+from tests.build import CI, OTHER_CI, detection
 from tests.store.some import DAY, HOUR, some
 
 MIGRATIONS = Path(schema.__file__).parent / "migrations"
@@ -137,6 +140,52 @@ def test_counters_and_keywords_of_an_older_database_go_on(url):
     )  # fmt: skip
     assert found.origins == {CI: {"pending": 3}}
     assert found.keywords == (("a b", 2),)
+
+
+def test_lists_feeds_and_words_of_an_older_database_go_on(url):
+    model = [some(n, detection=detection(iris_id=str(n), summary="Café")) for n in range(3)]
+    _fill(url, model)
+
+    upgrade(url)
+    store = open_store(url)
+    for word in ("", "cafe"):
+        found = store.list_threats(ListQuery(CI, status=Status.PENDING, keyword=word, limit=2))
+        assert found.threats == (model[2], model[1])
+        found = store.list_threats(ListQuery(CI, keyword=word, limit=2, cursor=found.cursor))
+        assert found.threats == (model[0],)
+    assert store.list_threats(ListQuery(CI, organisation=CI, band=Band.LOW)).threats == ()
+    assert [one.threat_id for one in store.changes(CI, 0, 9)] == [one.id for one in model]
+    assert store.find_visible_threat(model[0].id, CI) == model[0]
+    assert store.find_visible_threat(model[0].id, OTHER_CI) is None
+    store.close()
+
+
+def test_an_upgrade_that_fails_changes_nothing(url):
+    _fill(url, [some()], execution="unheard-of")
+
+    with pytest.raises(StoreUnavailable):
+        upgrade(url)
+    assert schema_version(url) == "0006"
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*), max(status) FROM listing")).one() == (
+            1, "pending"
+        )  # fmt: skip
+    engine.dispose()
+
+
+def _fill(url, threats, execution="none"):
+    """Make a database of the schema 0006 with *threats*."""
+    engine = create_engine(url)
+    _migrate(engine, "0006")
+    row = "(:o, :id, :at, 500, 'pending', :execution, 'attack', :o, 'high', 4, :n, 'pending', :at)"
+    with engine.begin() as connection:
+        for number, one in enumerate(threats, 1):
+            values = {"id": one.id, "body": dump_threat(one).decode(), "at": one.received_at,
+                      "o": CI, "n": number, "execution": execution}  # fmt: skip
+            connection.execute(text(OLDER[0]), values)
+            connection.execute(text(f"INSERT INTO listing VALUES {row}"), values)
+    engine.dispose()
 
 
 def test_of_several_that_start_at_once_one_upgrades(postgres_database):

@@ -92,7 +92,9 @@ def page(query: ListQuery, rows: Rows, find_number: FindNumber, dialect: str) ->
     if words is None or not matches:
         return Page(())
     if matches <= keywords.FEW:
-        return _page(rows(_sorted(shape), values), values, rows, matches)
+        found = rows(_sorted(shape), values)
+        # not how many have the words: most of them may be nothing that this viewer may know of
+        return _page(found, values, rows, len(found))
     return _walk(replace(shape, words=words.parts), values, rows)
 
 
