@@ -93,13 +93,14 @@ def test_what_begins_while_a_follower_asks_is_left_for_the_next_time(store):
 
 
 def test_who_fails_holds_up_nobody_any_longer_and_wakes_who_waited(store):
+    before = put(store, some())
     first = Open(store)
     second = put(store, some())
     heard = []
     store.subscribe(heard.append)
     first.fail()
 
-    assert seen(store) == [second.id]
+    assert seen(store) == [before.id, second.id]
     assert any("change" in topics for topics in heard)
 
 
