@@ -185,6 +185,8 @@ def _fill(url, threats, execution="none"):
                       "o": CI, "n": number, "execution": execution}  # fmt: skip
             connection.execute(text(OLDER[0]), values)
             connection.execute(text(f"INSERT INTO listing VALUES {row}"), values)
+        last = {"n": len(threats)}
+        connection.execute(text("INSERT INTO sequence VALUES ('change', :n)"), last)
     engine.dispose()
 
 
