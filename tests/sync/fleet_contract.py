@@ -6,6 +6,7 @@ source stands in this process.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -169,8 +170,6 @@ class FleetContract:
         others = [both.source.organisation() for _ in range(2)]
         group = both.source.group(ours[0], *ours, *others)
         both.apply()
-        from dataclasses import replace
-
         shorter = {ours[0].uuid: True, ours[1].uuid: False, others[0].uuid: False}
         both.source.put(replace(group, members=shorter, active=False, description="new"))
         reports = both.apply()
@@ -179,6 +178,31 @@ class FleetContract:
             assert sorted(words(report)) == ["group-text", "member-extend", "member-removed"]
             assert rest(report) == [("group-active", "stuck")]
         assert pair.b.members(group.uuid) == set(shorter)
+
+    def test_what_no_edit_changes_is_right_once_an_admin_has_deleted_the_group(
+        self, both, pair, ours
+    ):
+        group = both.source.group(ours[0], *ours)
+        both.apply()
+        both.source.put(replace(group, owner=ours[1].uuid, active=False))
+        stuck = [("group-owner", "stuck"), ("group-active", "stuck")]
+        assert rest(both.apply()["a"]) == stuck
+
+        org = {one["uuid"]: one["id"] for one in pair.a.organisations()}[ours[1].uuid]
+        for said in (
+            {"org_id": org, "active": False},
+            {"organisation_uuid": ours[1].uuid, "active": "0", "roaming": False},
+            {"Organisation": {"uuid": ours[1].uuid, "name": ours[1].name}, "description": "d"},
+        ):
+            pair.later()
+            assert pair.a.post(f"/sharing_groups/edit/{group.uuid}", said).status == 200
+        assert rest(both.diff()["a"]) == stuck
+
+        assert pair.a.post(f"/sharing_groups/delete/{group.uuid}").status == 200
+        report = both.apply()["a"]
+        assert report.state == "converged"
+        assert words(report) == ["group-missing", "member-missing", "member-missing"]
+        assert pair.a.group(group.uuid)["Organisation"]["uuid"] == ours[1].uuid
 
     def test_s17_a_server_is_let_in_once_its_entry_is_there(self, both, pair, ours):
         lost = f"{pair.b.url}/lost"
