@@ -104,7 +104,8 @@ REASONS: dict[str, Reason] = {
     ),
     "blocked-by-workflow": Reason(
         "a workflow in MISP stopped the publication",
-        "Do what the workflow's message asks for, or change the workflow; it is tried again.",
+        "Do what the workflow's message asks for (where it is not in the detail, it is in MISP's "
+        "log for site admins), or change the workflow; it is tried again.",
     ),
     "push-failed": Reason(
         "MISP could not push the event to a server",

@@ -58,8 +58,10 @@ class TestPublishing(Posting):
         assert receipt.detail["published"]
         assert [path for method, path, _ in a.calls[before:] if method == "POST"] == []
 
-    def test_a_workflow_that_blocks_is_named_with_what_it_says(self, open_post, a):
+    @pytest.mark.parametrize("background", [True, False])
+    def test_a_workflow_that_blocks_is_named_with_what_it_says(self, open_post, a, background):
         post = open_post(role="admin", terms=SOON)
+        a.background = background
         a.gate = lambda event: "the playbook is not approved"
         threat = post.threat()
 
@@ -76,6 +78,9 @@ class TestPublishing(Posting):
         a.gate = lambda event: "no"
 
         with refused("not-published"):
+            post.send(post.threat())
+        a.background = False
+        with refused("blocked-by-workflow", "Module failure"):
             post.send(post.threat())
 
     def test_publishing_can_be_left_to_people(self, open_post, a):

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from eme_connector.adapters.misp.client import MispClient
-from eme_connector.adapters.misp.connection import Json
+from eme_connector.adapters.misp.connection import Json, Refused
 from eme_connector.adapters.misp.protection import Protection
 from eme_connector.adapters.misp.upsert import owner, upsert
 from eme_connector.domain.audience import NAMED_ONLY, strangers, viewers
@@ -228,9 +228,19 @@ class MispChannel:
         return event, misp_event.render(threat, how, told.raw)
 
     def _publish(self, uuid: str) -> None:
-        """Publish and wait until it is: MISP says "published" or "Job queued" in any case."""
-        self._client.publish(uuid)
+        """Publish and wait until it is: MISP says "published" or "Job queued" in most cases.
+
+        Only without background workers does it say that a workflow has stopped it.
+        """
         wait = self._terms.publish_wait_s
+        try:
+            self._client.publish(uuid)
+        except Refused as exc:
+            if exc.reason != "blocked-by-workflow":
+                raise
+            # the module's own words are in the log only
+            why = self._client.workflow_stop(round(wait) + 2) or exc.detail
+            raise DeliveryError(exc.reason, why, retry_after=BLOCKED_PAUSE_S) from exc
         until = time.monotonic() + wait
         pause = 0.05
         while not self._client.is_published(uuid):

@@ -180,6 +180,7 @@ _WORDS = (
     ("same organisation as the original creator", "event-not-ours"),
     ("protected event", "signature-refused"),
     ("failed_servers", "push-failed"),
+    ("module failure", "blocked-by-workflow"),
     ("could not add event", "misp-invalid"),
     ("could not edit event", "misp-invalid"),
     ("not authorised", "not-allowed"),

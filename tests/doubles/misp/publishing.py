@@ -23,6 +23,9 @@ def publish(call: Call) -> Answer:
         call.misp.queue(job, lambda row: _work(call.misp, event, call.user, row))
         return saved("Job queued", url, event.id)
     send = publish_now(call.misp, event, call.user)
+    if not event.published:
+        why = {"Module": "Module failure."}
+        raise NotSaved("Could not publish Event", why, url=url, row=event.id)
 
     def after() -> Answer | None:
         try:
