@@ -25,6 +25,7 @@ from eme_connector.web import (
     directory,
     documentation,
     lookup,
+    memory,
     misp,
     observe,
     operation,
@@ -96,6 +97,7 @@ def create_app(eme: Eme) -> OpenAPI:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     observe.install(app, eme)
     problems.install(app)
+    memory.install(app)
     _guard(app, eme)
     auth.install(app, eme)
     app.before_request(_before)

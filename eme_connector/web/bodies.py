@@ -8,6 +8,7 @@ from flask import request
 
 from eme_connector.errors import Malformed, TooLarge, UnsupportedMedia
 from eme_connector.formats import strict_json
+from eme_connector.web import memory
 
 JSON_TYPES = ("application/json", "application/stix+json", "application/taxii+json")
 JOSE_TYPES = ("application/jose",)
@@ -26,7 +27,10 @@ def read(limit: int, types: tuple[str, ...]) -> bytes:
     if coding not in ("identity", "gzip"):
         raise UnsupportedMedia("send it as it is, or with Content-Encoding: gzip")
     data = _read(limit)
-    return strict_json.gunzip(data, max_bytes=limit) if coding == "gzip" else data
+    if coding == "gzip":
+        data = strict_json.gunzip(data, max_bytes=limit)
+    memory.take_turn(len(data))
+    return data
 
 
 def read_json(limit: int) -> tuple[Any, bytes]:

@@ -19,6 +19,7 @@ from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
 
 from eme_connector.errors import StoreUnavailable
+from eme_connector.web.memory import give_back_early
 
 if TYPE_CHECKING:
     from eme_connector.bootstrap import Eme
@@ -42,6 +43,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def load_wsgi(self) -> None:
         """Build the application, and note when it begins to answer: then it has been read."""
+        give_back_early()
         super().load_wsgi()
         self.application: Any = self.wsgi  # type: ignore[has-type]
         self.wsgi = self._watched(self.application)
