@@ -11,11 +11,15 @@ SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 
 
 class Receiver:
-    """An HTTP server on a real port; `seen` are (webhook-id, threat id, digest) as they came."""
+    """An HTTP server on a real port; `seen` are (webhook-id, threat id, digest) as they came.
+
+    While `held` is set, `held_port` is the other side's port of the connection that waits.
+    """
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, str]] = []
         self.held = threading.Event()
+        self.held_port = 0
         self._hold = threading.Event()
         self._release = threading.Event()
         self._lock = threading.Lock()
@@ -25,7 +29,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/playbooks"
+        return f"http://127.0.0.1:{self.port}/playbooks"
 
     def hold_next(self) -> None:
         """Take the next request in and then answer nothing until release()."""
@@ -44,12 +48,17 @@ class Receiver:
         with self._lock:
             return [key for key, threat, _ in self.seen if threat == threat_id]
 
-    def _take(self, key: str, body: bytes) -> None:
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    def _take(self, key: str, body: bytes, port: int) -> None:
         found = json.loads(body)
         with self._lock:
             self.seen.append((key, found["threat_id"], found["digest"]))
         if self._hold.is_set():
             self._hold.clear()
+            self.held_port = port
             self.held.set()
             self._release.wait(60)
 
@@ -61,7 +70,7 @@ class Receiver:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver._take(self.headers["webhook-id"], body)
+                receiver._take(self.headers["webhook-id"], body, self.client_address[1])
                 self.send_response(202)
                 self.send_header("Content-Length", "2")
                 self.end_headers()

@@ -38,6 +38,7 @@ class Stream(threading.Thread):
         self._person = person
         self._answer = person.get("/live", params={"after": 0}, stream=True)
         assert self._answer.status_code == 200, self._answer.text
+        self.port: int = self._answer.raw.connection.sock.getsockname()[1]
         self.start()
 
     def run(self) -> None:
