@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 from eme_connector.domain import decision as moves
 from eme_connector.domain.audit import AuditRecord
-from eme_connector.domain.ids import new_id
 from eme_connector.domain.playbook import StepOrder, instant
 from eme_connector.domain.policy import Context, Verdict, judge
 from eme_connector.domain.rights import Caller, Right
@@ -146,7 +146,7 @@ def _first_seen(
     tlp = detection.tlp or rules.default_tlp
     at = _micros(now)
     threat = Threat(
-        id=new_id(now.timestamp()),
+        id=str(uuid4()),
         organisation=rules.organisation.uuid,
         detection=detection,
         received_at=at,

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import uuid4
 
 from eme_connector.domain.audit import AuditRecord
-from eme_connector.domain.ids import new_id
 from eme_connector.domain.misp import VIA_MISP, Mark
 from eme_connector.domain.threat import Threat, Tlp
 from eme_connector.errors import InvalidInput, NotAllowed
@@ -142,8 +142,7 @@ def _group(event: Json) -> dict[str, Any]:
 
 
 def _store(arrival: Arrival, mark: Mark, system: System) -> Taken:
-    now = system.clock()
-    at, fresh = micros(now), new_id(now)
+    at, fresh = micros(system.clock()), str(uuid4())
 
     def work(tx: Transaction) -> Taken:
         seen = tx.find_mark("event", mark.id)
