@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from eme_connector.domain.feedback import MAX_TEXT
 from eme_connector.domain.playbook import ACTIONS
-from eme_connector.web.routes import Form, example
+from eme_connector.web.routes import Form, Query, example
 from eme_connector.web.shapes import BandWord, KindWord, StatusWord
 
 
@@ -31,10 +31,9 @@ class DeliveryPath(BaseModel):
     delivery_id: int = Field(ge=0, le=2**62, description="Id of the delivery.")
 
 
-class ThreatQuery(BaseModel):
+class ThreatQuery(Query):
     """Filters, order and page of a list of threats."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
     sort: Literal["newest", "risk"] = Field("newest", description="Highest first.")
     status: StatusWord | None = None
     type: KindWord | None = None
@@ -48,10 +47,9 @@ class ThreatQuery(BaseModel):
     limit: int = Field(25, ge=1, le=100)
 
 
-class DeliveryQuery(BaseModel):
+class DeliveryQuery(Query):
     """Filters of the list of deliveries."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
     state: (
         Literal[
             "owed", "sending", "delivered", "refused", "uncertain", "withdrawn", "dead", "dropped"
@@ -63,20 +61,18 @@ class DeliveryQuery(BaseModel):
     limit: int = Field(100, ge=1, le=100)
 
 
-class PreviewQuery(BaseModel):
+class PreviewQuery(Query):
     """What would be shared; what is left out stays as it is."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
     group: UUID | Literal[""] | None = Field(None, description="Sharing group; empty is none.")
     recipient: list[UUID] | None = Field(
         None, max_length=1000, description="Members named for AMBER+STRICT and RED."
     )
 
 
-class HealthQuery(BaseModel):
+class HealthQuery(Query):
     """How thoroughly to look."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
     quick: bool = Field(False, description="Leave out outside systems, which may take a while.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from flask import Response, jsonify
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from eme_connector.domain.rights import Right
 from eme_connector.formats import threat_json
@@ -13,16 +13,15 @@ from eme_connector.usecases import browse
 from eme_connector.usecases.look_up import MAX_VALUES, Match, look_up
 from eme_connector.web.app_state import eme
 from eme_connector.web.auth import current_caller
-from eme_connector.web.routes import Shape, api, operation
+from eme_connector.web.routes import Query, Shape, api, operation
 from eme_connector.web.shapes import OrganisationShape, PlaybookPart, ThreatShape
 
 blueprint = api("lookup", "Threats by a value that they name")
 
 
-class LookUpQuery(BaseModel):
+class LookUpQuery(Query):
     """What to look for."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
     value: list[Annotated[str, StringConstraints(min_length=3, max_length=300)]] = Field(
         min_length=1,
         max_length=MAX_VALUES,

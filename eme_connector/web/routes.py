@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, TypeVar, cast
 
 from flask_openapi3 import APIBlueprint, Tag
@@ -24,6 +25,22 @@ class Form(BaseModel):
     """A form of our own: strict, unknown members refused."""
 
     model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Query(BaseModel):
+    """The parameters of a query."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **named: Any) -> dict[str, Any]:
+        """Return the schema, kept: it is asked for at every request, and costs as much to make."""
+        return super().model_json_schema(*args, **named) if args or named else _schema(cls)
+
+
+@lru_cache
+def _schema(query: type[Query]) -> dict[str, Any]:
+    return query.model_json_schema(mode="validation")
 
 
 def example(document: dict[str, Any]) -> ConfigDict:
@@ -82,7 +99,7 @@ def operation(
     id: str,
     right: Right | Open,
     answers: dict[int, type[BaseModel] | dict[str, Any] | None],
-    query: type[BaseModel] | None = None,
+    query: type[Query] | None = None,
     raw: str = "",
     conditional: bool = False,
 ) -> Callable[[View], View]:

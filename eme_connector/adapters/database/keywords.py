@@ -6,7 +6,6 @@ listed at once; a word that matches many is looked up once for all rows of the l
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import unicodedata
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import (
     ColumnElement,
     FromClause,
@@ -160,7 +160,7 @@ def words_of(entries: Sequence[Entry], after: int) -> Words:
     counted = []
     for seq, viewer, received_at, body, _ in entries:
         if seq not in documents:  # several viewers of one threat make one row
-            documents[seq] = json.loads(body)
+            documents[seq] = from_json(body)
         keyword = keyword_of(documents[seq]["detection"]["threat"])
         counted.append(Counted(seq, viewer, received_at // DAY * DAY, keyword))
     rows = tuple({"seq": seq, "document": document(one)} for seq, one in documents.items())
