@@ -31,7 +31,8 @@ from tests.servers.postgres import Postgres, PostgresMissing
 
 THREADS = 16
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_NUMBERED = re.compile(r"INSERT INTO (delivery|audit|audit_salt) \(([^)]*)\)")
+_NUMBERED = re.compile(r"INSERT INTO (delivery|audit|audit_salt|listing) \(([^)]*)\)")
+_NUMBERS_OF = {"audit_salt": "audit", "listing": "threat"}
 OWN, GROUP = "11111111-1111-4111-8111-111111111111", "44444444-4444-4444-8444-444444444444"
 Told = tuple[str, Any, bool]
 """SQL, its parameters, and whether they are many rows."""
@@ -165,7 +166,7 @@ def _replayer(address: str, told: list[Told]) -> Callable[[], None]:
                 return None
             values = [fresh(None, value) for value in row]
             if found := _NUMBERED.match(sql):
-                width, ids = found[2].count(",") + 1, numbers[found[1].removesuffix("_salt")]
+                width, ids = found[2].count(",") + 1, numbers[_NUMBERS_OF.get(found[1], found[1])]
                 values[::width] = ids[: len(values[::width])]
             return values
 
@@ -176,6 +177,8 @@ def _replayer(address: str, told: list[Told]) -> Callable[[], None]:
             cursor.execute(sql, renewed(str(sql), parameters))
             if isinstance(parameters, dict) and "of_table" in parameters:
                 numbers[parameters["of_table"]] = [row[0] for row in cursor.fetchall()]
+            elif str(sql).startswith("INSERT INTO threat "):
+                numbers["threat"] = [row[0] for row in cursor.fetchall()]
         connection.commit()
 
     return send

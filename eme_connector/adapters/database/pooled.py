@@ -55,13 +55,14 @@ class PooledWriter:
         except SQLAlchemyError as exc:
             raise StoreUnavailable("the database cannot be reached") from exc
         try:
-            connection = Connection(raw.driver_connection, self._dialect)
-            rows = Rows(connection, self._clock, self._numbers)
+            driver: Any = raw.driver_connection
+            rows = Rows(Connection(driver, self._dialect), self._clock, self._numbers)
             touched = rows.touched
             with running():
                 result = work(rows)
-            rows.pending.write()
-            raw.commit()
+            with driver.pipeline():  # all at once: nobody waits for each answer
+                rows.pending.write()
+                raw.commit()
         except psycopg.Error as exc:
             _roll_back(raw)
             if exc.sqlstate in _AGAIN:
