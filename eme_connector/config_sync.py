@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -69,8 +70,8 @@ class Sync(Section):
     )
     certificate: str | None = Field(
         None,
-        description="Whose signed files are believed besides peers' (PEM); also "
-        "`certificate_file`.",
+        description="Whose signed files are believed besides peers': PEM, or what `eme peers "
+        "export` wrote; also `certificate_file`.",
     )
     targets: tuple[SyncTarget, ...] = Field(description="Where the groups are kept true.")
     every_s: float | None = Field(
@@ -89,9 +90,11 @@ class Sync(Section):
     def _readable(cls, certificate: str | None) -> str | None:
         from eme_connector.formats.certificate import fingerprint
 
-        if certificate is not None:
-            fingerprint(certificate)
-        return certificate
+        if certificate is None:
+            return None
+        text = _certificate(certificate) if certificate.lstrip().startswith("{") else certificate
+        fingerprint(text)
+        return text
 
     @model_validator(mode="after")
     def _distinct(self) -> Sync:
@@ -100,3 +103,10 @@ class Sync(Section):
         if len({one.url for one in self.targets}) != len(self.targets):
             raise ValueError("two targets have the same URL")
         return self
+
+
+def _certificate(peer_file: str) -> str:
+    try:
+        return str(json.loads(peer_file)["certificate"])
+    except (ValueError, KeyError, TypeError) as exc:
+        raise ValueError("is neither a PEM certificate nor a peer file") from exc

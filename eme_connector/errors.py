@@ -220,7 +220,8 @@ class DeliveryError(EmeError):
     `permanent`: sending it again cannot help. `maybe_sent`: the first byte may have
     arrived, so the outcome is unknown. `reason` is a short fixed word for people and counters.
     `retry_after` are the seconds that the other side asked us to wait. `learnt` is kept in the
-    receipt although it failed: ids, links and codes, no content.
+    receipt although it failed: ids, links and codes, no content. `remedy` is what a person does
+    about it, where the reason alone does not tell.
     """
 
     status = 502
@@ -235,8 +236,10 @@ class DeliveryError(EmeError):
         maybe_sent: bool = False,
         retry_after: float = 0.0,
         learnt: Mapping[str, Any] | None = None,
+        remedy: str = "",
     ) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.remedy = remedy
         self.reason = reason
         self.detail = detail
         self.permanent = permanent

@@ -120,6 +120,7 @@ def _system(context: Context, config: Config) -> Iterator[Finding]:
         yield from _people(eme)
         yield from channels(eme)
         yield from cerebrates(eme)
+        yield from relays(eme)
     finally:
         eme.store.close()
 
@@ -183,6 +184,34 @@ def cerebrates(eme: Eme) -> Iterator[Finding]:
     for name in eme.cerebrates():
         for step in diagnose(name, caller=local_admin(eme), system=eme):
             yield Finding(f"cerebrate {name}", step.state, f"{step.part}: {step.said}", step.fix)
+
+
+def relays(eme: Eme) -> Iterator[Finding]:
+    """Look whether each target of the relay lets us write, and what its last cycle left."""
+    from eme_connector.cli.context import local_admin
+    from eme_connector.errors import DeliveryError
+    from eme_connector.sync.reasons import explain
+    from eme_connector.usecases.relay_status import standings
+
+    found = standings(caller=local_admin(eme), system=eme)
+    directories = {one.name: one.directory for one in eme.fleet().targets} if found else {}
+    for one in found:
+        part = f"relay {one.name}"
+        try:
+            directories[one.name].ping()
+        except DeliveryError as exc:
+            said, fix = explain(exc.reason)
+            yield Finding(part, "error", f"{exc.reason}: {said or exc.detail}", fix)
+            continue
+        counts = one.turn.detail.get("counts", {})
+        told = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
+        if one.state == "late":
+            fix = "is `eme serve` or `eme worker` running?"
+            yield Finding(part, "warning", "no cycle for a long time", fix)
+        elif told:
+            yield Finding(part, "warning", f"it differs: {told}", f"eme sg diff {one.name}")
+        else:
+            yield Finding(part, "ok", f"it lets us write; last cycle: {one.state}")
 
 
 def clock(urls: list[str], now: Callable[[], float] = time.time) -> Iterator[Finding]:

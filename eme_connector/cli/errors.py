@@ -64,7 +64,7 @@ def _lines(error: EmeError) -> list[str]:
         return list(error.problems)
     if isinstance(error, InvalidInput):
         return [f"{fault.pointer or '/'}: {fault.detail}" for fault in error.faults]
-    if isinstance(error, DeliveryError) and (fix := _fix(error.reason)):
+    if isinstance(error, DeliveryError) and (fix := error.remedy or _fix(error.reason)):
         return [str(error), f"→ {fix}"]
     return [str(error)]
 

@@ -185,18 +185,22 @@ def _rest(one: Report) -> list[str]:
     from eme_connector.sync.steps import HOLDS
 
     lines = []
+    held: dict[str, list[Difference]] = {}
     for each in one.plan.differences:
-        note = f" [{each.note}]" if each.note else ""
         if each.verdict == "held":
-            note = f" held: {each.hold}, {HOLDS[each.hold]}{note}"
-        elif each.verdict == "stuck":
-            note = f" stuck: {each.remedy}{note}"
-        lines.append(f"{_difference(each)}{note}")
-    confirmations = dict.fromkeys(each.confirm for each in one.plan.differences if each.confirm)
-    lines += [
-        f"exactly that, if it is true: eme sg apply {one.target} --confirm {each}"
-        for each in confirmations
-    ]
+            held.setdefault(each.subject, []).append(each)
+            continue
+        note = f" [{each.note}]" if each.note else ""
+        stuck = f" stuck: {each.remedy}" if each.verdict == "stuck" else ""
+        lines.append(f"{_difference(each)}{stuck}{note}")
+    for several in held.values():
+        first = several[0]
+        note = f" [{first.note}]" if first.note else ""
+        lines.append(f"{first.name}: {len(several)} wait ({first.hold}): {HOLDS[first.hold]}{note}")
+        lines += [f"  {_difference(each)}" for each in several]
+        lines.append(
+            f"  if exactly that is true: eme sg apply {one.target} --confirm {first.confirm}"
+        )
     return lines
 
 

@@ -4,25 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_NETWORK: Mapping[str, tuple[str, str]] = {
-    "name-unresolved": ("its name leads nowhere", "check the host in its `url`"),
-    "private-address": (
-        "its address is a private one",
-        "list its range in `egress.private_networks`",
-    ),
-    "plain-http": (
-        "it is called without TLS",
-        "use https, or list its range in `egress.private_networks`",
-    ),
-    "unreachable": ("it cannot be reached", "check its `url`, that it runs, and firewalls between"),
-    "connect-timeout": ("it cannot be reached", "check its `url`, and firewalls between"),
-    "tls": ("its certificate is not trusted", "mend it; an own authority goes into `ca_file`"),
-    "redirect-refused": ("it sends us elsewhere", "set `url` to the address that answers itself"),
-    "timeout": ("it did not answer in time", "raise its `timeout_s`, or look at its load"),
-    "broken-off": ("it hung up in the middle", "look into its log; the next cycle goes on"),
-}
+from eme_connector.domain import reach
+
 REASONS: Mapping[str, tuple[str, str]] = {
-    **_NETWORK,
     "key-refused": ("it does not know the key", "make a new one there, put it into its `key_file`"),
     "not-allowed": (
         "the key may not do this",
@@ -51,9 +35,12 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "organisation-failed": ("its organisation could not be written", "mend that first"),
     "group-failed": ("its group could not be written", "mend that first"),
 }
-"""Each reason: what it means, what to do. One that is not listed speaks for itself."""
+"""Each reason: what it means, what to do; those of the way there are in `domain.reach`."""
 
 
 def explain(reason: str) -> tuple[str, str]:
-    """Return what *reason* means and what to do about it; empty texts for one not listed."""
+    """Return what *reason* means and what to do about it; empty texts for one not known."""
+    if reason in reach.SAID:
+        said = reach.SAID[reason]
+        return said[0].lower() + said[1:], reach.FIXES[reason]
     return REASONS.get(reason, ("", ""))

@@ -27,15 +27,7 @@ class Step:
 
 
 SAID = {
-    "name-unresolved": "Its name leads nowhere",
-    "private-address": "Its address is a private one",
-    "plain-http": "It is called without TLS",
-    "unreachable": "It cannot be reached",
-    "connect-timeout": "It cannot be reached",
-    "tls": "Its certificate is not trusted",
-    "redirect-refused": "It sends us elsewhere",
-    "timeout": "It did not answer in time",
-    "broken-off": "It hung up in the middle",
+    **reach.SAID,
     "key-refused": "It does not know the key",
     "not-allowed": "The key may not do this",
     "key-sees-too-little": "The key sees its own organisation only",

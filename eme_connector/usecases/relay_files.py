@@ -92,6 +92,8 @@ def _certificate(key_id: str, store: Store, trusted: str | None) -> str:
     peer = store.find_peer(key_id)
     if peer is None or peer.revoked_at is not None:
         raise NotAuthenticated(
-            f"no peer and no `sync.certificate` has the key {key_id}; nothing was imported"
+            f"nobody whom we believe has the key {key_id}; nothing was imported. Let its site run"
+            " `eme peers export FILE`, bring that file here by a way that you trust, and name it in"
+            " `sync.certificate_file`"
         )
     return peer.certificate

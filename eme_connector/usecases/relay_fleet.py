@@ -13,8 +13,9 @@ import structlog
 from eme_connector.config import Config, Sync, SyncTarget
 from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.directory import Snapshot
-from eme_connector.errors import ConfigError, Conflict, NotFound
+from eme_connector.errors import ConfigError, Conflict, DeliveryError, NotFound
 from eme_connector.ports import Cerebrate, Clock, Directory, Store
+from eme_connector.sync.reasons import explain
 from eme_connector.sync.relay import Progress
 from eme_connector.sync.terms import Terms
 from eme_connector.usecases.relay_cycle import Office, Report, Target, look, run_cycle
@@ -134,7 +135,7 @@ def diff(
         NotFound, StoreUnavailable
     """
     targets = fleet.named(names)
-    source = fleet.source()
+    source = _source(fleet)
     return _each(fleet, targets, lambda one: look(one, source, office, confirmed))
 
 
@@ -157,7 +158,7 @@ def apply(
         NotFound, StoreUnavailable
     """
     targets = fleet.named(names if digests is None else digests.keys())
-    source = fleet.source()
+    source = _source(fleet)
     if digests is not None:
         _refuse_moved(_each(fleet, targets, lambda o: look(o, source, office, confirmed)), digests)
 
@@ -195,7 +196,7 @@ def undo(
         DeliveryError, StoreUnavailable
     """
     targets = fleet.named(names)
-    source = fleet.source()
+    source = _source(fleet)
     undone = []
     for target in targets:
         progress = _progress(target.name, told)
@@ -217,6 +218,15 @@ def summary(report: Report) -> dict[str, Any]:
         "requests": report.requests,
         "seconds": round(report.seconds, 3),
     }
+
+
+def _source(fleet: Fleet) -> Snapshot:
+    try:
+        return fleet.source()
+    except DeliveryError as exc:
+        said, fix = explain(exc.reason)
+        detail = f"the source: {said or exc.detail}"
+        raise DeliveryError(exc.reason, detail, permanent=exc.permanent, remedy=fix) from exc
 
 
 def _each(

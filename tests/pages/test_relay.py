@@ -246,7 +246,7 @@ def test_a_target_that_is_down_keeps_what_was_seen_and_says_what_to_do(site, the
     page = site.read("anna", PATH)
 
     assert "The last cycle failed" in page
-    assert "check its `url`, that it runs, and firewalls between" in page
+    assert "check its url, that it runs, and that no firewall is between" in page
     assert "8 organisations would be taken out:" in page
 
 

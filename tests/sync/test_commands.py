@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from uuid import uuid4
 
+from click.testing import CliRunner
+
+from eme_connector.cli import main
 from tests.sync.conftest import OWN, target, write
 
 
@@ -278,3 +281,39 @@ def test_a_cycle_that_wrote_nothing_leaves_no_run_so_that_undo_finds_the_last_ap
     assert "next: make a new one there" in said
     assert len(eme("log", "--json")["rows"]) == 1
     assert eme("status", "--json")["targets"][0]["reason"] == "key-refused"
+
+
+def test_the_doctor_looks_at_each_target(eme, group):
+    def told():
+        done = CliRunner().invoke(main, ["--config", str(eme.path), "doctor"])
+        return [line for line in done.output.splitlines() if "relay fleet" in line]
+
+    eme("status")
+    assert told() == ["✓ relay fleet: it lets us write; last cycle: never"]
+    eme.sections["sync"]["targets"][0]["key"] = "x" * 40
+    write(eme.path, eme.sections)
+    assert told() == ["✗ relay fleet: key-refused: it does not know the key"]
+
+
+def test_a_source_that_is_down_is_named_with_what_to_do(eme, cerebrate):
+    cerebrate.stop()
+
+    said = eme("diff", code=8)
+
+    assert "unreachable: the source: it cannot be reached" in said
+    assert "→ check its url" in said
+
+
+def test_what_peers_export_writes_says_whose_files_are_believed(eme, group):
+    out = str(eme.folder / "out.jws")
+    eme("export", out)
+    peer = eme.folder / "site.peer"
+    done = CliRunner().invoke(main, ["--config", str(eme.path), "peers", "export", str(peer)])
+    assert done.exit_code == 0, done.output
+
+    eme.sections["sync"] |= {"source": "file"}
+    write(eme.path, eme.sections)
+    assert "eme peers export FILE" in eme("import", out, code=4)
+    eme.sections["sync"] |= {"certificate_file": "site.peer"}
+    write(eme.path, eme.sections)
+    assert "1 groups imported" in eme("import", out)
