@@ -20,6 +20,8 @@ from tests.build import AT, CI, OTHER_CI, detection
 from tests.store.some import decided, put, some
 
 WORDS = ("modbus", "frames", "camera", "relay")
+HOW = {"few": (100, 0), "listed": (0, 100), "looked at": (0, 0)}
+"""How words are looked for, and the bounds of `keywords.FEW` and `lists.NEAR` that lead there."""
 
 
 class ListContract:
@@ -34,7 +36,9 @@ class ListContract:
             pass
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(lists, "MAX_WALK", chance.choice([2, 7, 5_000]))
-            patch.setattr(keywords, "FEW", chance.choice([0, 3, 2_500]))
+            patch.setattr(keywords, "FEW", chance.choice([0, 3, 1_000]))
+            patch.setattr(keywords, "MANY", chance.choice([3, 20_000]))
+            patch.setattr(lists, "NEAR", chance.choice([0, 20_000]))
             for query in self._queries(chance, viewer):
                 assert self._all_pages(store, query) == self._expected(model, query), query
         found = store.aggregate(viewer, AT)
@@ -43,10 +47,13 @@ class ListContract:
         assert {k: v for k, v in found.hours[-1].by_status.items() if v} == dict(statuses)
         assert found.origins.get(CI, {}) == dict(statuses)
 
-    @pytest.mark.parametrize("few", [0, 100], ids=["many matches", "few matches"])
+    @pytest.mark.parametrize(("few", "near"), HOW.values(), ids=HOW)
     @pytest.mark.parametrize("order", ["newest", "rank"])
-    def test_a_page_by_keyword_costs_a_handful_of_statements(self, store, monkeypatch, order, few):
+    def test_a_page_by_keyword_costs_a_handful_of_statements(
+        self, store, monkeypatch, order, few, near
+    ):
         monkeypatch.setattr(keywords, "FEW", few)
+        monkeypatch.setattr(lists, "NEAR", near)
         monkeypatch.setattr(lists, "MAX_WALK", 16)
         model = [self._worded(store, number) for number in range(40)]
         query = ListQuery(CI, order, keyword="modbus frames", limit=40)
@@ -59,7 +66,7 @@ class ListContract:
         page = store.list_threats(query)
         assert page.walked == (2 if few else 16)
         assert page.complete is bool(few)
-        assert len(asked) <= 5
+        assert len(asked) <= 6
         for statement in asked:
             self.check_plan(store, statement)
         page = store.list_threats(replace(query, criticality=None))
@@ -121,11 +128,13 @@ class ListContract:
          ("modbu", False), ("frames Modbus", True), ("\u0416\u0443\u043a", True), ("...", False),
          (" ", True)],
     )  # fmt: skip
-    @pytest.mark.parametrize("few", [0, 100], ids=["many matches", "few matches"])
+    @pytest.mark.parametrize(("few", "near"), HOW.values(), ids=HOW)
     def test_words_are_whole_whatever_signs_and_accents_they_have(
-        self, store, monkeypatch, keyword, is_there, few
+        self, store, monkeypatch, keyword, is_there, few, near
     ):
         monkeypatch.setattr(keywords, "FEW", few)
+        monkeypatch.setattr(keywords, "MANY", few)
+        monkeypatch.setattr(lists, "NEAR", near)
         summary = "Modbus frames to 10.40.20.14 at the caf\u00e9 (AML.T0043), \u0436\u0443\u043a"
         found = put(store, some(detection=detection(iris_id="w", summary=summary)))
         while store.follow_keywords():

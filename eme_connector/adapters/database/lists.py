@@ -30,6 +30,8 @@ _KEYS = {
     "newest": ("received_at", "threat"),
     "rank": ("rank", "received_at", "threat"),
 }
+NEAR = 20_000
+"""Of so many threats in a row it is quicker to list those with the words than to look at each."""
 _TIMES = {"since": "received_at", "until": "received_at"}
 _MOST = 2**63 - 1
 _P = bindparam
@@ -41,15 +43,17 @@ Key = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What makes two lists the same statement: order, which filters are given, how many words.
+    """What makes two lists the same statement: order, filters given, how words are looked for.
 
-    `words` are held against the document of each row that the walk comes by.
+    `words` (as many as that) are held against the document of each row that the walk comes by.
+    Where not too many threats have them they are `listed` first, by the index of words.
     """
 
     dialect: str
     order: Order
     given: frozenset[str]
     words: int | None = None
+    listed: bool = False
 
     @property
     def by_row(self) -> frozenset[str]:
@@ -85,17 +89,16 @@ def page(query: ListQuery, rows: Rows, find_number: FindNumber, dialect: str) ->
     if not query.keyword.strip():
         return _walk(shape, values, rows)
     words = keywords.sought(query.keyword, dialect)
-    matches = 0
-    if words is not None:
-        values |= {**words.values, "most": keywords.FEW}
-        ((matches,),) = rows(keywords.count(dialect), values | {"most": keywords.FEW + 1})
-    if words is None or not matches:
+    if words is None:
         return Page(())
+    values |= {**words.values, "most": keywords.FEW, "first": 0, "last": _MOST}
+    ((matches,),) = rows(keywords.count(dialect), values | {"most": words.most + 1})
     if matches <= keywords.FEW:
-        found = rows(_sorted(shape), values)
+        found = rows(_sorted(shape), values) if matches else []
         # not how many have the words: most of them may be nothing that this viewer may know of
         return _page(found, values, rows, len(found))
-    return _walk(replace(shape, words=words.parts), values, rows)
+    shape = replace(shape, words=words.parts, listed=matches <= words.most)
+    return _walk(shape, values, rows)
 
 
 def _walk(shape: Shape, values: dict[str, Any], rows: Rows) -> Page:
@@ -106,6 +109,10 @@ def _walk(shape: Shape, values: dict[str, Any], rows: Rows) -> Page:
     end = rows(_end(shape.range), values | {"skipped": MAX_WALK - 1})
     if end:
         values |= _bound("down_to", end[0])
+    if shape.words is not None and not shape.listed:
+        ((first, last),) = rows(_threats(shape.range), values)
+        if first is not None and last - first < NEAR:
+            shape, values = replace(shape, listed=True), values | {"first": first, "last": last}
     found = rows(_found(shape), values)
     if len(found) == values["limit"]:
         values |= _bound("down_to", found[-1])
@@ -138,7 +145,10 @@ def _found(shape: Shape) -> Statement:
     """Return: the first rows of the range that all filters let pass."""
     where = [_in_range(shape), *(_holds(name) for name in sorted(shape.by_row))]
     source: Any = t.listing
-    if shape.words is not None:
+    if shape.listed:
+        listed = keywords.matches(shape.dialect, _P("first"), _P("last"))
+        where.append(_L.threat.in_(listed))
+    elif shape.words is not None:
         documents, has = keywords.has(shape.dialect, _L.threat, shape.words)
         source = source.join(documents, has)
     query = select(*_columns(shape)).select_from(source).where(and_(*where))
@@ -150,6 +160,13 @@ def _end(shape: Shape) -> Statement:
     """Return: the row of the range behind so many others."""
     query = select(*_columns(shape)).where(_in_range(shape)).order_by(*_descending(shape))
     return Statement(query.limit(1).offset(_P("skipped")))
+
+
+@lru_cache(maxsize=256)
+def _threats(shape: Shape) -> Statement:
+    """Return: the lowest and the highest number of a threat in the range."""
+    numbers = select(func.min(_L.threat), func.max(_L.threat))
+    return Statement(numbers.where(_in_range(shape)))
 
 
 @lru_cache(maxsize=256)
