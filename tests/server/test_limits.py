@@ -100,6 +100,23 @@ def test_bare_more_than_there_are_threads_hold_others_up_until_they_are_cut_off(
     assert 0.5 < seconds_to_answer(sidecar.url) < READ_S + 4
 
 
+def test_connections_that_keep_their_thread_leave_half_of_them_to_others(make_sidecar, hold):
+    staying = make_sidecar(before="from eme_connector.web import worker; worker.STAY_MS = 60_000")
+    staying.start()
+    ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    opened = hold(staying.port, ask, THREADS + 10)
+    for one in opened:
+        assert one.recv(4096).startswith(b"HTTP/1.1 200")
+
+    began = time.monotonic()
+    assert requests.get(f"{staying.url}/healthz", timeout=20).status_code == 200
+    assert time.monotonic() - began < 5
+    for one in opened:  # those that had to give it back are still served
+        one.sendall(ask)
+        assert one.recv(4096).startswith(b"HTTP/1.1 200")
+
+
 def test_a_request_that_trickles_in_is_cut_off_too(sidecar, hold):
     (one,) = hold(sidecar.port, HALF_A_HEAD)
     began = time.monotonic()
