@@ -121,7 +121,9 @@ def whole(connection):
     """Return the answer of /healthz; it may come in two pieces."""
     data = b""
     while not data.endswith(b"ok\n"):
-        data += connection.recv(4096)
+        piece = connection.recv(4096)
+        assert piece, data
+        data += piece
     return data
 
 
