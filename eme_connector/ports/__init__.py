@@ -85,10 +85,11 @@ class ThreatWrites(Protocol):
         ...
 
     def save_threat(self, threat: Threat, before: Threat, raw: bytes | None = None) -> None:
-        """Replace *before*, moving list entries and counters along; *raw* is a new revision's.
+        """Do as `save_threats` with one; *raw* is a new revision's."""
+        ...
 
-        An entry on the change feed goes with it.
-        """
+    def save_threats(self, moved: Iterable[tuple[Threat, Threat]]) -> None:
+        """Replace the second of each pair; lists, counters and the change feed go along."""
         ...
 
     def keep_threats(self, threats: Iterable[Threat]) -> None:

@@ -30,7 +30,7 @@ from eme_connector.usecases.attempt import (
     room,
     start_asking,
 )
-from eme_connector.usecases.progress import is_current, record, save_moved, settle_threat
+from eme_connector.usecases.progress import is_current, record, save_moved, settle_threats
 from eme_connector.usecases.receive import judge_now
 from eme_connector.usecases.system import System, micros
 
@@ -220,9 +220,7 @@ def _finishing(
         saved = tx.save_deliveries((then, one.fence) for one, then in settled)
         # of one that is not saved another has the lease by now: what it finds out counts
         kept = [then if then.id in saved else None for _, then in settled]
-        for then in kept:
-            if then is not None and then.state in _WRITTEN_DOWN:
-                _settled(then, now, tx)
+        _settle([then for then in kept if then and then.state in _WRITTEN_DOWN], now, tx)
         return kept
 
     return work
@@ -232,12 +230,14 @@ def _terms(channel: Slots, system: System, now: float, jitter: float = 0.0) -> T
     return Terms(system.config.delivery, channel.repeat, channel.timeout, now, jitter)
 
 
-def _settled(then: Delivery, now: float, tx: Transaction) -> None:
-    _write_down(then, now, tx)
-    if then.kind == "dispatch" and then.state in _EXECUTIONS:
-        settle_threat(then, _EXECUTIONS[then.state], micros(now), tx)
-    if then.kind == "misp" and then.state is State.DELIVERED:
-        _owe_checks(then, now, tx)
+def _settle(settled: list[Delivery], now: float, tx: Transaction) -> None:
+    for one in settled:
+        _write_down(one, now, tx)
+        if one.kind == "misp" and one.state is State.DELIVERED:
+            _owe_checks(one, now, tx)
+    executed = [(one, _EXECUTIONS[one.state]) for one in settled
+                if one.kind == "dispatch" and one.state in _EXECUTIONS]  # fmt: skip
+    settle_threats(executed, micros(now), tx)
 
 
 def _owe_checks(sent: Delivery, now: float, tx: Transaction) -> None:

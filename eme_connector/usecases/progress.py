@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from eme_connector.domain import decision as moves
@@ -12,22 +13,34 @@ from eme_connector.ports import Transaction
 from eme_connector.usecases.obligations import owe_share
 
 
-def settle_threat(delivery: Delivery, execution: Execution, at: int, tx: Transaction) -> None:
-    """Move the threat's execution on, if this delivery still is what was decided."""
-    threat = tx.find_threat(delivery.threat_id)
-    if threat is None or not is_current(delivery, threat):
-        return
-    moved = moves.advance(threat, execution)
-    if moved is not threat:
-        save_moved(moved, threat, at, tx)
+def settle_threats(settled: Iterable[tuple[Delivery, Execution]], at: int, tx: Transaction) -> None:
+    """Move each threat's execution on, if its delivery still is what was decided."""
+    pairs = list(settled)
+    before = tx.find_threats(delivery.threat_id for delivery, _ in pairs)
+    after = dict(before)
+    for delivery, execution in pairs:
+        threat = after.get(delivery.threat_id)
+        if threat is not None and is_current(delivery, threat):
+            after[threat.id] = moves.advance(threat, execution)
+    moved = [(after[one], before[one]) for one in before if after[one] is not before[one]]
+    _save([(_next(then, was, at), was) for then, was in moved], tx)
 
 
 def save_moved(moved: Threat, before: Threat, at: int, tx: Transaction) -> Threat:
     """Save a threat that went on, owe its group the news, and return it."""
-    moved = replace(moved, sequence=before.sequence + 1, updated_at=at)
-    tx.save_threat(moved, before)
-    owe_share(moved, tx)
+    moved = _next(moved, before, at)
+    _save([(moved, before)], tx)
     return moved
+
+
+def _next(moved: Threat, before: Threat, at: int) -> Threat:
+    return replace(moved, sequence=before.sequence + 1, updated_at=at)
+
+
+def _save(moved: list[tuple[Threat, Threat]], tx: Transaction) -> None:
+    tx.save_threats(moved)
+    for threat, _ in moved:
+        owe_share(threat, tx)
 
 
 def is_current(delivery: Delivery, threat: Threat) -> bool:

@@ -20,6 +20,7 @@ from eme_connector.domain.delivery import State
 from eme_connector.domain.listing import ListQuery
 from eme_connector.domain.policy import Scope, Setting
 from eme_connector.domain.rights import Right
+from eme_connector.domain.threat import Resolution, Status
 from eme_connector.ports import Owed
 from tests.build import AT, CERT, CI, OTHER_CI, detection
 from tests.store.charts import ChartContract
@@ -182,6 +183,17 @@ class StoreContract(
         assert [d.id for d in due(store, "peer:x")] == [there.id]
         assert set(store.busy_lanes(time.time() + 1)[0]) == {LANE, "peer:x"}
 
+    def test_a_lane_is_busy_while_something_of_it_may_leave_and_says_when_the_next_may(self, store):
+        now = time.time() + 1
+        leased, later, done = owe(store, "a"), owe(store, "b", lane="peer:x"), owe(store, "c", "z")
+        update(store, leased, state=State.SENDING, fence=1, lease_until=now + 60)
+        update(store, later, next_at=now + 30)
+        update(store, done, state=State.DELIVERED)
+
+        assert store.busy_lanes(now) == ((), now + 30)
+        assert store.busy_lanes(now + 31) == (("peer:x",), None)
+        assert store.busy_lanes(now + 61) == ((LANE, "peer:x"), None)
+
     def test_what_is_under_lease_is_not_due_and_counts_for_the_width(self, store):
         one, two, three = (owe(store, name) for name in "abc")
         now = time.time() + 1
@@ -290,6 +302,21 @@ class StoreContract(
             return store.transact(lambda tx: tx.keep_message("m", sender, "t", b"jws", AT))
 
         assert [keep("a"), keep("a"), keep("b")] == [True, False, True]
+
+    def test_threats_that_are_saved_together_move_each_for_itself(self, store):
+        gone, stays = put(store, some(), (CI, CERT)), put(store, some(1))
+        kept = put(store, some(2))
+        moved = [(replace(one, sequence=2, resolution=Resolution("anna", AT, "done")), one)
+                 for one in (gone, stays)]  # fmt: skip
+        store.transact(lambda tx: tx.save_threats(moved))
+
+        for viewer, resolved in ((CI, {gone.id, stays.id}), (CERT, {gone.id})):
+            asked = ListQuery(viewer, status=Status.RESOLVED)
+            assert {one.id for one in store.list_threats(asked).threats} == resolved
+            assert store.aggregate(viewer, AT).origins[CI]["resolved"] == len(resolved)
+        assert [
+            one.id for one in store.list_threats(ListQuery(CI, status=kept.status)).threats
+        ] == [kept.id]
 
     def test_every_revision_keeps_its_bytes(self, store):
         found = put(store, some())

@@ -36,7 +36,7 @@ _OPEN = [str(state) for state in sorted(OPEN)]
 # written into the text: a partial index cannot be used for a state that comes as a parameter
 _OWED: ColumnElement[str] = literal_column("'owed'")
 _SENDING: ColumnElement[str] = literal_column("'sending'")
-IS_OPEN = or_(_D.state == _OWED, _D.state == _SENDING)
+_IS_OPEN = or_(_D.state == _OWED, _D.state == _SENDING)
 
 _earlier = t.delivery.alias("earlier")
 _held_up = exists().where(
@@ -52,7 +52,7 @@ _DUE = Statement(
     .where(
         and_(
             _D.lane == _P("lane"),
-            IS_OPEN,
+            _IS_OPEN,
             _D.next_at <= _P("now"),
             _D.lease_until <= _P("now"),
             ~_held_up,

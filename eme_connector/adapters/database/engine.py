@@ -30,7 +30,7 @@ from eme_connector.ports import Transaction
 
 T = TypeVar("T")
 Listener = Callable[[frozenset[str]], None]
-VERSION = "0009"
+VERSION = "0010"
 
 
 class DatabaseStore(DatabaseReads, RelayQueries):

@@ -7,13 +7,13 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Executable, Table, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, Engine, Executable, Table, and_, bindparam, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from eme_connector.adapters.database import changes, charts, entries, keywords, lists
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.accounts import account_of, handshake_of, token_of
-from eme_connector.adapters.database.deliveries import COLUMNS, IS_OPEN, delivery_of
+from eme_connector.adapters.database.deliveries import COLUMNS, delivery_of
 from eme_connector.adapters.database.directory import entry_of
 from eme_connector.adapters.database.misp import ENRICHMENT, MARK, enrichment_of
 from eme_connector.adapters.database.schedule import turn_of
@@ -56,12 +56,24 @@ _SESSION = Statement(
 _PEERS = Statement(select(t.peer).order_by(t.peer.c.created_at))
 _PEER = Statement(select(t.peer).where(t.peer.c.fingerprint == _P("fingerprint")))
 _SEQUENCE = Statement(select(t.sequence.c.value).where(t.sequence.c.name == _P("name")))
-_BUSY = Statement(
-    select(_D.lane)
-    .where(and_(IS_OPEN, _D.next_at <= _P("now"), _D.lease_until <= _P("now")))
-    .distinct()
+# one step per lane down the index of what is due, however much each lane holds
+_LANES = Statement(
+    text("""
+WITH RECURSIVE lanes (lane) AS (
+  SELECT min(lane) FROM delivery WHERE state IN ('owed', 'sending')
+  UNION ALL
+  SELECT (SELECT min(lane) FROM delivery
+    WHERE lane > lanes.lane AND state IN ('owed', 'sending'))
+  FROM lanes WHERE lanes.lane IS NOT NULL
 )
-_LATER = Statement(select(func.min(_D.next_at)).where(and_(IS_OPEN, _D.next_at > _P("now"))))
+SELECT lane,
+  EXISTS (SELECT 1 FROM delivery WHERE delivery.lane = lanes.lane
+    AND state IN ('owed', 'sending') AND next_at <= :now AND lease_until <= :now),
+  (SELECT min(next_at) FROM delivery WHERE delivery.lane = lanes.lane
+    AND state IN ('owed', 'sending') AND next_at > :now)
+FROM lanes WHERE lane IS NOT NULL
+""")
+)
 
 
 class DatabaseReads:
@@ -154,9 +166,9 @@ class DatabaseReads:
         return {(r.lane, State(r.state)): r.n for r in self._all(query)}
 
     def busy_lanes(self, now: float) -> tuple[tuple[str, ...], float | None]:
-        lanes = tuple(lane for (lane,) in self._rows(_BUSY, now=now))
-        later = self._first(_LATER, now=now)
-        return lanes, later[0] if later else None
+        rows = self._rows(_LANES, now=now)
+        later = [next_at for *_, next_at in rows if next_at is not None]
+        return tuple(lane for lane, due, _ in rows if due), min(later, default=None)
 
     def find_account(self, name: str) -> Account | None:
         row = self._one(select(t.account).where(t.account.c.name == name))

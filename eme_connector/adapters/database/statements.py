@@ -104,6 +104,7 @@ class Connection:
     def run_many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
         """Execute once for each of *rows*."""
         found = statement.compiled(self.dialect)
+        self._flush_for(found.words)
         self._cursor.executemany(found.text, [found.arguments(row) for row in rows])
 
     def update_many(

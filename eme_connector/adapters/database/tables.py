@@ -155,7 +155,7 @@ Index("delivery_sending", delivery.c.lane,
       sqlite_where=delivery.c.state == "sending",
       postgresql_where=delivery.c.state == "sending")  # fmt: skip
 Index("delivery_threat", delivery.c.threat_id, delivery.c.lane, delivery.c.id)
-Index("delivery_due", delivery.c.next_at,
+Index("delivery_due", delivery.c.lane, delivery.c.next_at,
       sqlite_where=delivery.c.state.in_(("owed", "sending")),
       postgresql_where=delivery.c.state.in_(("owed", "sending")))  # fmt: skip
 
@@ -176,7 +176,7 @@ Index("audit_threat", audit.c.threat_id, audit.c.id)
 audit_salt = Table(
     "audit_salt",
     metadata,
-    Column("audit_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("audit_id", _ID, primary_key=True, autoincrement=False),
     Column("salt", LargeBinary, nullable=False),
 )
 policy_setting = Table(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, select, text, update
+from sqlalchemy import and_, bindparam, delete, select, text
 from sqlalchemy.dialects import sqlite
 
 from eme_connector.adapters.database import tables as t
@@ -45,16 +45,13 @@ _ADD = Statement(
     )
 )
 _SEQ = Statement(select(t.threat.c.seq).where(t.threat.c.id == _P("id")))
-_SAVE = Statement(
-    update(t.threat)
-    .where(t.threat.c.id == _P("old_id"))
-    .values(body=_P("body"))
-    .returning(t.threat.c.seq)
-)
 _VIEWERS = Statement(
-    select(t.organisation.c.uuid)
-    .join_from(t.listing, t.organisation, t.organisation.c.number == t.listing.c.viewer)
-    .where(t.listing.c.threat == _P("seq"))
+    lambda m: text(
+        "SELECT threat.id, threat.seq, organisation.uuid FROM threat"  # noqa: S608 - our own words
+        " JOIN listing ON listing.threat = threat.seq"
+        " JOIN organisation ON organisation.number = listing.viewer WHERE threat.id "
+        + ("IN (SELECT value FROM json_each(:ids))" if m is sqlite else "= ANY(:ids)")
+    )
 )
 MAY_READ = and_(
     t.threat.c.id == _P("id"),
@@ -98,11 +95,7 @@ class ThreatRows:
         return load_threat(row[0]) if row else None
 
     def find_threats(self, threat_ids: Iterable[str]) -> dict[str, Threat]:
-        ids = sorted(set(threat_ids))
-        if not ids:
-            return {}
-        is_sqlite = self._db.dialect.name == "sqlite"
-        rows = self._db.all(_BY_IDS, {"ids": json.dumps(ids) if is_sqlite else ids})
+        rows = self._of(_BY_IDS, set(threat_ids))
         return {threat_id: load_threat(body) for threat_id, body in rows}
 
     def keep_threats(self, threats: Iterable[Threat]) -> None:
@@ -138,15 +131,19 @@ class ThreatRows:
             self._db.later(t.listing, self._entered(threat, found[0], viewer))
 
     def save_threat(self, threat: Threat, before: Threat, raw: bytes | None = None) -> None:
-        body = dump_threat(threat).decode()
-        saved = self._db.one(_SAVE, {"old_id": threat.id, "body": body})
-        if saved is None:
-            return
         if raw is not None:
             self._keep_raw(threat, raw)
-        for (viewer,) in self._db.all(_VIEWERS, {"seq": saved[0]}):
+        self.save_threats([(threat, before)])
+
+    def save_threats(self, moved: Iterable[tuple[Threat, Threat]]) -> None:
+        both = {threat.id: (threat, before) for threat, before in moved}
+        self.keep_threats(threat for threat, _ in both.values())
+        entries = []
+        for threat_id, seq, viewer in self._of(_VIEWERS, both):
+            threat, before = both[threat_id]
             self._count(before, viewer, -1)
-            self._db.run(put_into(t.listing), self._entered(threat, saved[0], viewer))
+            entries.append(self._entered(threat, seq, viewer))
+        self._db.run_many(put_into(t.listing), entries)
 
     def policy_settings(self, organisation: str) -> tuple[Setting, ...]:
         found = self._settings.get(organisation)
@@ -177,6 +174,14 @@ class ThreatRows:
         else:
             self._db.run(_RESUME, {"organisation": organisation})
         self._touched.update(("delivery", "change"))
+
+    def _of(self, statement: Statement, threat_ids: Collection[str]) -> list[tuple[Any, ...]]:
+        """Return the rows of a *statement* about these threats."""
+        if not threat_ids:
+            return []
+        ids = sorted(threat_ids)
+        is_sqlite = self._db.dialect.name == "sqlite"
+        return self._db.all(statement, {"ids": json.dumps(ids) if is_sqlite else ids})
 
     def _keep_raw(self, threat: Threat, raw: bytes) -> None:
         row = {
