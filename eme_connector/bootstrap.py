@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,6 +123,12 @@ class Eme:
         if not self.config.store_url.startswith("sqlite"):
             return nullcontext(False)
         return hold_target(self.config.instance.data_dir, target)
+
+    def rehearsal(self) -> Eme:
+        """Return this system with a store that keeps nothing of what is done."""
+        from eme_connector.adapters.database.rehearsed import rehearsed
+
+        return replace(self, store=rehearsed(self.store))
 
     def schedule(self) -> Schedule:
         """Return what does it, not yet started."""

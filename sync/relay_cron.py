@@ -35,10 +35,15 @@ def main(arguments: list[str]) -> int:
         return 0
     for one in told:
         print(f"{one['target']}: {one['state']} {one['reason']} {one['detail']}".rstrip())
-        for each in one["differences"]:
+        for each in [*one["differences"], *one.get("failed", ())]:
             who = each.get("member_name") or each.get("member", "")
-            waits = each.get("hold") or each.get("verdict", "")
+            waits = each.get("hold") or each.get("reason") or each.get("verdict", "")
             print(f"  {each['word']}: {each['name']} {who} ({waits})")
+            if each.get("remedy"):
+                print(f"    {each['remedy']}")
+        for confirm in dict.fromkeys(o["confirm"] for o in one["differences"] if o.get("confirm")):
+            again = f"eme --config {arguments[0]} sg apply {one['target']} --confirm {confirm}"
+            print(f"  if exactly that is true: {again}")
     if not targets:
         print(found.get("detail", found))
     return done.exit_code

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eme_connector.cli.context import Context, confirm_option, json_option, local_admin, show, table
+from eme_connector.cli.context import (
+    Context,
+    confirm_option,
+    dry_run_option,
+    json_option,
+    local_admin,
+    show,
+    table,
+)
 
 if TYPE_CHECKING:
     from eme_connector.sync.steps import Difference, Plan
@@ -117,7 +125,7 @@ def preview(context: Context, name: str | None, as_json: bool) -> None:
 @cerebrate.command()
 @click.argument("name", required=False)
 @confirm_option
-@click.option("--dry-run", is_flag=True, help="Only say what would happen.")
+@dry_run_option
 @json_option
 @click.pass_obj
 def sync(

@@ -85,6 +85,11 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def dry_run_option(command: F) -> F:
+    """Add --dry-run to a command."""
+    return click.option("--dry-run", is_flag=True, help="Only say what would happen.")(command)
+
+
 def confirm_option(command: F) -> F:
     """Add --confirm to a command: removals that do not have to wait any longer."""
     text = (

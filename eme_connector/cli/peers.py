@@ -13,6 +13,7 @@ import click
 
 from eme_connector.cli.context import (
     Context,
+    dry_run_option,
     find_organisation,
     json_option,
     local_admin,
@@ -47,20 +48,24 @@ def export(context: Context, file: Path | None, as_json: bool) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--fingerprint", help="SHA-256, typed; asked for when it is not given.")
 @click.option("--from-cerebrate", is_flag=True, help="It stands in Cerebrate's key store.")
+@dry_run_option
 @json_option
 @click.pass_obj
 def add(
-    context: Context, file: Path, fingerprint: str | None, from_cerebrate: bool, as_json: bool
-) -> None:
+    context: Context, file: Path, fingerprint: str | None, from_cerebrate: bool, dry_run: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Trust the sidecar in a peer file."""
     from eme_connector.usecases.peering import add_peer
 
     if not from_cerebrate and fingerprint is None:
         fingerprint = click.prompt("Fingerprint that you were told")
     with context.system() as eme:
-        made = add_peer(file.read_bytes(), fingerprint, caller=local_admin(eme), system=eme)
+        system = eme.rehearsal() if dry_run else eme
+        made = add_peer(file.read_bytes(), fingerprint, caller=local_admin(eme), system=system)
     document = {"organisation": made.organisation, "name": made.name, "url": made.url}
-    show(document, as_json, [f"{made.name} at {made.url} is a peer now"])
+    word = "would be a peer" if dry_run else "is a peer now"
+    show(document | {"dry_run": dry_run}, as_json, [f"{made.name} at {made.url} {word}"])
 
 
 @peers.command("list")
@@ -83,23 +88,30 @@ def list_peers(context: Context, as_json: bool) -> None:
 
 @peers.command()
 @click.argument("fingerprint")
+@dry_run_option
 @json_option
 @click.pass_obj
-def revoke(context: Context, fingerprint: str, as_json: bool) -> None:
+def revoke(context: Context, fingerprint: str, dry_run: bool, as_json: bool) -> None:
     """Trust a peer's key no longer."""
     from eme_connector.usecases.peering import revoke_peer
 
     with context.system() as eme:
-        gone = revoke_peer(fingerprint, caller=local_admin(eme), system=eme)
-    show({"fingerprint": gone.fingerprint}, as_json, [f"{gone.name} is no peer any more"])
+        system = eme.rehearsal() if dry_run else eme
+        gone = revoke_peer(fingerprint, caller=local_admin(eme), system=system)
+    word = "would be no peer any more" if dry_run else "is no peer any more"
+    document = {"fingerprint": gone.fingerprint, "dry_run": dry_run}
+    show(document, as_json, [f"{gone.name} {word}"])
 
 
 @peers.command()
 @click.argument("organisation")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@dry_run_option
 @json_option
 @click.pass_obj
-def offer(context: Context, organisation: str, file: Path | None, as_json: bool) -> None:
+def offer(
+    context: Context, organisation: str, file: Path | None, dry_run: bool, as_json: bool
+) -> None:
     """Begin a handshake with ORGANISATION (name or uuid) without Cerebrate.
 
     The offer is for one sidecar and a quarter of an hour; it goes to `eme peers accept` there.
@@ -108,7 +120,12 @@ def offer(context: Context, organisation: str, file: Path | None, as_json: bool)
 
     with context.system() as eme:
         uuid = find_organisation(eme, organisation)
-        made = enrol.offer(uuid, caller=local_admin(eme), system=eme)
+        system = eme.rehearsal() if dry_run else eme
+        made = enrol.offer(uuid, caller=local_admin(eme), system=system)
+    if dry_run:
+        line = f"an offer to {organisation} would be made; nothing was kept or written"
+        show({"organisation": made.organisation, "dry_run": True}, as_json, [line])
+        return
     _hand_over(made.offer, file)
     document = {"code": made.code, "organisation": made.organisation, "offer": made.offer}
     lines = [made.offer] if file is None else [f"{file}: take it to {organisation}"]
@@ -119,15 +136,24 @@ def offer(context: Context, organisation: str, file: Path | None, as_json: bool)
 @click.argument("offer", type=click.File("r"))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @click.option("--from", "sender", required=True, help="Who sent it to you: name or uuid.")
+@dry_run_option
 @json_option
 @click.pass_obj
-def accept(context: Context, offer: IO[str], file: Path | None, sender: str, as_json: bool) -> None:
+def accept(
+    context: Context, offer: IO[str], file: Path | None, sender: str, dry_run: bool, as_json: bool
+) -> None:
     """Answer the OFFER (a file, or - ) of another sidecar."""
     from eme_connector.usecases import enrol
 
     with context.system() as eme:
         uuid = find_organisation(eme, sender)
-        made = enrol.accept(_text(offer), uuid, caller=local_admin(eme), system=eme)
+        system = eme.rehearsal() if dry_run else eme
+        made = enrol.accept(_text(offer), uuid, caller=local_admin(eme), system=system)
+    if dry_run:
+        line = f"the offer of {made.name} would be answered; nothing was kept or written"
+        found = {"name": made.name, "fingerprint": made.fingerprint, "dry_run": True}
+        show(found, as_json, [line, f"their fingerprint: {made.fingerprint}"])
+        return
     _hand_over(made.answer, file)
     document = {"code": made.code, "fingerprint": made.fingerprint, "answer": made.answer}
     lines = [made.answer] if file is None else [f"{file}: take it back to {made.name}"]
@@ -137,17 +163,24 @@ def accept(context: Context, offer: IO[str], file: Path | None, sender: str, as_
 @peers.command()
 @click.argument("answer", type=click.File("r"))
 @click.option("--from", "sender", required=True, help="Who sent it to you: name or uuid.")
+@dry_run_option
 @json_option
 @click.pass_obj
-def finalise(context: Context, answer: IO[str], sender: str, as_json: bool) -> None:
+def finalise(context: Context, answer: IO[str], sender: str, dry_run: bool, as_json: bool) -> None:
     """Take the ANSWER (a file, or - ) to an offer of ours: both sidecars are peers then."""
     from eme_connector.usecases import enrol
 
     with context.system() as eme:
         uuid = find_organisation(eme, sender)
-        made = enrol.finalise(_text(answer), uuid, caller=local_admin(eme), system=eme)
+        caller = local_admin(eme)
+        made = (
+            enrol.check_answer(_text(answer), uuid, caller=caller, system=eme.rehearsal())
+            if dry_run
+            else enrol.finalise(_text(answer), uuid, caller=caller, system=eme)
+        )
     document = {"organisation": made.organisation, "url": made.url, "fingerprint": made.fingerprint}
-    show(document, as_json, [f"{made.name} at {made.url} is a peer now"])
+    word = "would be told, and be a peer" if dry_run else "is a peer now"
+    show(document | {"dry_run": dry_run}, as_json, [f"{made.name} at {made.url} {word}"])
 
 
 @peers.command()
@@ -172,15 +205,19 @@ def handshakes(context: Context, as_json: bool) -> None:
 
 @peers.command()
 @click.argument("code")
+@dry_run_option
 @json_option
 @click.pass_obj
-def cancel(context: Context, code: str, as_json: bool) -> None:
+def cancel(context: Context, code: str, dry_run: bool, as_json: bool) -> None:
     """End a handshake that is not finalised."""
     from eme_connector.usecases import enrol
 
     with context.system() as eme:
-        gone = enrol.cancel(code, caller=local_admin(eme), system=eme)
-    show({"code": gone.code, "state": str(gone.stage)}, as_json, [f"{gone.code} is cancelled"])
+        system = eme.rehearsal() if dry_run else eme
+        gone = enrol.cancel(code, caller=local_admin(eme), system=system)
+    word = "would be cancelled" if dry_run else "is cancelled"
+    document = {"code": gone.code, "state": str(gone.stage), "dry_run": dry_run}
+    show(document, as_json, [f"{gone.code} {word}"])
 
 
 def _hand_over(text: str, file: Path | None) -> None:

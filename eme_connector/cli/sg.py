@@ -16,6 +16,7 @@ from eme_connector.cli import sg_text
 from eme_connector.cli.context import (
     Context,
     confirm_option,
+    dry_run_option,
     json_option,
     local_admin,
     show,
@@ -33,10 +34,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _targets(command: F) -> F:
     return click.argument("targets", nargs=-1)(command)
-
-
-def _dry_run(command: F) -> F:
-    return click.option("--dry-run", is_flag=True, help="Only say what would happen.")(command)
 
 
 @click.group()
@@ -111,7 +108,7 @@ def plan(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Apply exactly this reviewed plan.",
 )
-@_dry_run
+@dry_run_option
 @json_option
 @click.pass_obj
 def apply(
@@ -172,7 +169,7 @@ def watch(context: Context, every: float | None, once: bool, as_json: bool) -> N
 
 @sg.command()
 @_targets
-@_dry_run
+@dry_run_option
 @json_option
 @click.pass_obj
 def undo(context: Context, targets: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
@@ -214,7 +211,7 @@ def export(context: Context, file: Path, groups: tuple[str, ...], as_json: bool)
 
 @sg.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_dry_run
+@dry_run_option
 @json_option
 @click.pass_obj
 def import_file(context: Context, file: Path, dry_run: bool, as_json: bool) -> None:

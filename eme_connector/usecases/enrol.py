@@ -133,6 +133,16 @@ def finalise(text: str, organisation: str, *, caller: Caller, system: System) ->
     return _finish(bound, caller.name, system)
 
 
+def check_answer(text: str, organisation: str, *, caller: Caller, system: System) -> Handshake:
+    """Bind our offer to the answer as `finalise` does, and tell nobody; for a rehearsal.
+
+    Raises:
+        NotAllowed, Malformed, InvalidInput, NotAuthenticated, NotFound, Conflict
+    """
+    caller.need(Right.ENROL)
+    return _bind(text, organisation, system)
+
+
 def confirm(text: str, *, system: System) -> str:
     """Take the confirmation of an offer that we answered; trust its sender; sign a receipt.
 

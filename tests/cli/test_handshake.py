@@ -70,6 +70,44 @@ def test_a_cancelled_offer_is_over(sides, tmp_path):
     code = ci("offer", "CERT-1", str(offer))["code"]
     cert("accept", str(offer), str(answer), "--from", "CI-1")
 
-    assert ci("cancel", code) == {"code": code, "state": "cancelled"}
+    cancelled = {"code": code, "state": "cancelled"}
+    assert ci("cancel", code, "--dry-run") == cancelled | {"dry_run": True}
+    assert ci("cancel", code) == cancelled | {"dry_run": False}
     assert ci("finalise", str(answer), "--from", "CERT-1", code=6)["status"] == 409
     assert ci("list")["peers"] == []
+
+
+def test_a_rehearsal_of_every_step_keeps_nothing_and_tells_nobody(sides, tmp_path):
+    ci, cert = sides
+    offer, answer, none = (tmp_path / name for name in ("offer", "answer", "none"))
+
+    ci("offer", "CERT-1", str(none), "--dry-run")
+    assert not none.exists()
+    assert ci("handshakes")["handshakes"] == []
+
+    ci("offer", "CERT-1", str(offer))
+    seen = cert("accept", str(offer), str(none), "--from", "CI-1", "--dry-run")
+    assert not none.exists()
+    assert cert("handshakes")["handshakes"] == []
+    assert (
+        cert("accept", str(offer), str(answer), "--from", "CI-1")["fingerprint"]
+        == seen["fingerprint"]
+    )
+
+    seen = ci("finalise", str(answer), "--from", "CERT-1", "--dry-run")
+    assert seen["organisation"] == CERT
+    assert ci("list")["peers"] == cert("list")["peers"] == []
+
+    ci("finalise", str(answer), "--from", "CERT-1")
+    (peer,) = ci("list")["peers"]
+    ci("revoke", peer["fingerprint"], "--dry-run")
+    assert ci("list")["peers"] == [peer]
+
+
+def test_what_would_be_refused_is_refused_in_a_rehearsal(sides, tmp_path):
+    ci, cert = sides
+    offer = tmp_path / "offer"
+    ci("offer", "CERT-1", str(offer))
+
+    assert cert("accept", str(offer), "--from", "CERT-1", "--dry-run", code=7)
+    assert ci("cancel", "no-such-code", "--dry-run", code=5)

@@ -77,6 +77,7 @@ def test_cron_hears_nothing_when_all_is_well_and_everything_else(eme, group, cer
     waiting = run_shim(eme.path)
     assert waiting.returncode == 2
     assert "would-empty" in waiting.stdout
+    assert f"sg apply fleet --confirm {group['uuid']}@" in waiting.stdout
 
     cerebrate.stop()
     down = run_shim(eme.path)
