@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import ready
 from tests.servers.postgres import Postgres, PostgresMissing
 from tests.servers.redis import RedisMissing, RedisServer
 
@@ -70,6 +71,12 @@ def postgres() -> Iterator[Postgres]:
 def postgres_database(postgres: Postgres) -> str:
     """Return the URL of a fresh empty PostgreSQL database."""
     return postgres.create_database()
+
+
+@pytest.fixture
+def ready_postgres(postgres: Postgres) -> str:
+    """Return the URL of a fresh PostgreSQL database of our schema."""
+    return ready.postgresql(postgres)
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import base64
-import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from uuid import uuid4
 
 from eme_connector import config as configuration
-from eme_connector.adapters.database import open_store, upgrade
+from eme_connector.adapters.database import open_store
 from eme_connector.adapters.keys import load_signer
 from eme_connector.adapters.shared import LocalShared
 from eme_connector.bootstrap import Eme
@@ -22,7 +19,7 @@ from eme_connector.domain.threat import Status
 from eme_connector.usecases.obligations import owe_dispatch, owe_share
 from eme_connector.usecases.topology import Registers
 from eme_connector.usecases.work import Worker
-from tests import build
+from tests import build, ready
 from tests.build import AT, CERT, CI, GROUP, NOW, OTHER_CI
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
@@ -144,15 +141,4 @@ def approved(by="anna", **fields):
 def empty_database(folder: Path) -> str:
     """Return the URL of the database in *folder*; of our schema and empty where it is new."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "eme.db"
-    if not path.exists():
-        shutil.copy(_empty(), path)
-    return f"sqlite:///{path}"
-
-
-@cache
-def _empty() -> Path:
-    """Return an empty database of our schema; migrating once saves half a second a test."""
-    path = Path(mkdtemp(prefix="eme-tests-")) / "empty.db"
-    upgrade(f"sqlite:///{path}")
-    return path
+    return ready.sqlite(folder / "eme.db")

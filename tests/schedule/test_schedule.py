@@ -7,16 +7,15 @@ import time
 
 import pytest
 
-from eme_connector.adapters.database import open_store, upgrade
+from eme_connector.adapters.database import open_store
 from eme_connector.errors import Conflict, DeliveryError
 from eme_connector.usecases.schedule import LEASE_S, Job, Schedule, finish, run_now, take
+from tests import ready
 
 
 @pytest.fixture
 def store(tmp_path):
-    url = f"sqlite:///{tmp_path / 'eme.db'}"
-    upgrade(url)
-    found = open_store(url)
+    found = open_store(ready.sqlite(tmp_path / "eme.db"))
     yield found
     found.close()
 

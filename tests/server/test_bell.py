@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from eme_connector.adapters.bell import Bell
-from eme_connector.adapters.database import open_store, upgrade
+from eme_connector.adapters.database import open_store
 from eme_connector.adapters.redis_line import RedisLine
 from eme_connector.adapters.shared import connect_redis
+from tests import ready
 from tests.store.some import owe, put, some
 
 SOON_S = 2.0
@@ -58,10 +59,10 @@ def connected(ear, other):
 @pytest.fixture(params=["postgresql", "redis"])
 def stores(request, tmp_path):
     """Yield two processes' stores on one database."""
-    url = f"sqlite:///{tmp_path / 'eme.db'}"
     if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_database")
-    upgrade(url)
+        url = request.getfixturevalue("ready_postgres")
+    else:
+        url = ready.sqlite(tmp_path / "eme.db")
     opened = [open_store(url), open_store(url)]
     if request.param == "redis":
         server, channel = request.getfixturevalue("redis"), uuid4().hex
@@ -102,12 +103,11 @@ def test_nobody_is_woken_twice_by_themselves(stores, ear):
     assert len([one for one in ear.heard if "change" in one]) == 1
 
 
-def test_whoever_was_cut_off_is_told_to_look_and_is_woken_again(postgres_database):
-    upgrade(postgres_database)
-    ours, theirs = open_store(postgres_database), open_store(postgres_database)
+def test_whoever_was_cut_off_is_told_to_look_and_is_woken_again(ready_postgres):
+    ours, theirs = open_store(ready_postgres), open_store(ready_postgres)
     ear = connected(Ear(ours), theirs)
 
-    plain = make_url(postgres_database).set(drivername="postgresql").render_as_string()
+    plain = make_url(ready_postgres).set(drivername="postgresql").render_as_string()
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

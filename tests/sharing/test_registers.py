@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from eme_connector import config
-from eme_connector.adapters.database import open_store, upgrade
+from eme_connector.adapters.database import open_store
 from eme_connector.domain.audience import viewers
 from eme_connector.domain.directory import RemoteGroup, RemoteOrganisation, Snapshot
 from eme_connector.domain.threat import Tlp
 from eme_connector.errors import StoreUnavailable
 from eme_connector.usecases.topology import CHECK_S, Registers
+from tests import ready
 from tests.build import AT, CERT, CI, GROUP, OTHER_CI, threat
 
 NEW = "66666666-6666-4666-8666-666666666666"
@@ -39,9 +40,7 @@ def world(tmp_path):
             {"uuid": NEW, "name": "Old", "members": [CI, NEW]},
         ],
     }
-    url = f"sqlite:///{tmp_path}/eme.db"
-    upgrade(url)
-    store = open_store(url)
+    store = open_store(ready.sqlite(tmp_path / "eme.db"))
     now = [0.0]
     found = config.parse(tree, {})
     yield store, Registers(found, store, monotonic=lambda: now[0]), now

@@ -11,7 +11,7 @@ from contextlib import suppress
 import psycopg
 import pytest
 
-from eme_connector.adapters.database import changes, open_store, pooled, upgrade
+from eme_connector.adapters.database import changes, open_store, pooled
 from eme_connector.domain.listing import ListQuery
 from eme_connector.errors import StoreUnavailable
 from tests.build import CI
@@ -21,9 +21,8 @@ MOST = 1_000_000
 
 
 @pytest.fixture
-def store(postgres_database):
-    upgrade(postgres_database)
-    opened = open_store(postgres_database)
+def store(ready_postgres):
+    opened = open_store(ready_postgres)
     yield opened
     opened.close()
 
@@ -104,12 +103,9 @@ def test_who_fails_holds_up_nobody_any_longer_and_wakes_who_waited(store):
     assert any("change" in topics for topics in heard)
 
 
-def test_what_stands_still_inside_a_transaction_is_ended_by_the_server(
-    postgres_database, monkeypatch
-):
+def test_what_stands_still_inside_a_transaction_is_ended_by_the_server(ready_postgres, monkeypatch):
     monkeypatch.setattr(pooled, "STANDSTILL_MS", 200)
-    upgrade(postgres_database)
-    store = open_store(postgres_database)
+    store = open_store(ready_postgres)
     first = Open(store)
     second = put(store, some())
     until = time.monotonic() + 5

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from eme_connector.adapters.database import checkpoints, open_store, upgrade
+from eme_connector.adapters.database import checkpoints, open_store
+from tests import ready
 from tests.store.some import put, some
 
 WORKS = 400
@@ -18,9 +19,8 @@ MOST_BYTES = 6_000_000
 
 @pytest.fixture
 def path(tmp_path):
-    found = tmp_path / "eme.db"
-    upgrade(f"sqlite:///{found}")
-    return found
+    ready.sqlite(tmp_path / "eme.db")
+    return tmp_path / "eme.db"
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from eme_connector.adapters.database import open_store, upgrade
+from eme_connector.adapters.database import open_store
 from eme_connector.domain.delivery import State
 from eme_connector.errors import StoreUnavailable
 from tests.store.contract import StoreContract
@@ -15,9 +15,8 @@ from tests.store.some import due, owe, update
 
 
 @pytest.fixture
-def store(postgres_database):
-    upgrade(postgres_database)
-    opened = open_store(postgres_database)
+def store(ready_postgres):
+    opened = open_store(ready_postgres)
     yield opened
     opened.close()
 

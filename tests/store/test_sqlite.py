@@ -18,6 +18,7 @@ from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import State
 from eme_connector.errors import StoreUnavailable
 from eme_connector.ports import Owed
+from tests import ready
 from tests.build import AT, CI
 from tests.store.contract import StoreContract
 from tests.store.some import LANE, due, owe, put, some, update
@@ -34,9 +35,7 @@ while True:
 
 @pytest.fixture
 def url(tmp_path):
-    found = f"sqlite:///{tmp_path / 'eme.db'}"
-    upgrade(found)
-    return found
+    return ready.sqlite(tmp_path / "eme.db")
 
 
 @pytest.fixture

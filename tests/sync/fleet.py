@@ -6,11 +6,12 @@ import time
 from dataclasses import replace
 from uuid import uuid4
 
-from eme_connector.adapters.database import open_store, upgrade
+from eme_connector.adapters.database import open_store
 from eme_connector.domain.directory import RemoteGroup, RemoteOrganisation, Snapshot
 from eme_connector.sync.terms import Terms
 from eme_connector.usecases import relay_fleet, relay_undo
 from eme_connector.usecases.relay_cycle import Office, Target
+from tests import ready
 
 OWN = "0e0e0e0e-0000-4000-8000-000000000000"
 
@@ -61,10 +62,8 @@ class Relay:
     """The use cases on a store in a temporary folder; `now` moves by hand."""
 
     def __init__(self, folder, source: Source, **directories) -> None:
-        url = f"sqlite:///{folder / 'relay.db'}"
-        upgrade(url)
         self.now = 1_800_000_000.0
-        self.store = open_store(url, clock=lambda: self.now)
+        self.store = open_store(ready.sqlite(folder / "relay.db"), clock=lambda: self.now)
         self.source = source
         self.directories = directories
         self.terms: dict[str, Terms] = {}

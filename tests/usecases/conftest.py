@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from eme_connector.adapters.database import open_store, upgrade
+from eme_connector.adapters.database import open_store
 from eme_connector.domain.policy import Setting
+from tests import ready
 from tests.build import CI
 
 
 @pytest.fixture
 def store(tmp_path):
-    url = f"sqlite:///{tmp_path / 'eme.db'}"
-    upgrade(url)
-    opened = open_store(url)
+    opened = open_store(ready.sqlite(tmp_path / "eme.db"))
     yield opened
     opened.close()
 
