@@ -283,7 +283,7 @@ class Misp(Section):
         ge=0,
         description="How often to ask what it knows of the values of new threats; 0 = never.",
     )
-    width: int = Field(2, ge=1, le=16, description="Events sent at once.")
+    width: int = Field(2, ge=1, le=16, description="Batches of up to 20 events sent at once.")
     timeout_s: float = Field(60.0, gt=0, le=600, description="Limit of one request.")
     verify_tls: Literal["yes", "unsafe-no-verification"] = Field(
         "yes", description="`unsafe-no-verification` trusts any certificate, and says so."

@@ -214,6 +214,36 @@ class ChannelContract(Posting):
 
         assert found.value.permanent
 
+    def test_many_at_once_are_stored_published_and_told_of_each_for_itself(self, post):
+        group = post.group()
+        bundle = str(uuid4())
+        imported = {"uuid": bundle, "info": "STIX 2.1 Bundle", "distribution": "1"}
+        assert post.pair.a.post("/events/add", imported).status == 200
+        known, extending, fresh_one = post.threat(group), post.threat(group), post.threat(group)
+        post.send(known)
+        post.pair.later()
+        known = post.change(known, decision=Decision(Status.DECLINED, "anna", build.AT))
+        post.put(replace(extending, bundle_id=f"bundle--{bundle}"))
+        elsewhere = str(uuid4())
+        post.know(elsewhere, post.pair.a.organisation, post.pair.b.organisation)
+        lost = post.threat(elsewhere)
+        gone = post.threat(group)
+        del post.threats[gone.id]
+        several = [known, extending, fresh_one, lost]
+        deliveries = [post.delivery("misp", one) for one in several]
+        deliveries.append(replace(deliveries[0], key=str(uuid4()), threat_id=gone.id))
+
+        outcomes = post.channels["misp"].send_many(deliveries)
+
+        assert [getattr(one, "reason", "") for one in outcomes] == [
+            "", "", "", "sharing-group-unknown", "no-threat",
+        ]  # fmt: skip
+        assert outcomes[1].detail["extends"] == bundle
+        for threat in several[:3]:
+            assert post.event(threat)["published"]
+            assert post.check(threat).detail["sequence"] == post.threats[threat.id].sequence
+        assert not post.has(lost)
+
     def test_what_misp_made_of_the_same_bundle_is_extended(self, post):
         bundle = str(uuid4())
         imported = {"uuid": bundle, "info": "STIX 2.1 Bundle", "distribution": "1"}

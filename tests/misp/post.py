@@ -55,6 +55,7 @@ class Post:
         channels = open_channels(config, LOOPBACK, self.source, organisation=a.organisation)
         ours = channels[0]
         ours._terms = replace(ours._terms, **self.terms)
+        ours._publisher._wait_s = ours._terms.publish_wait_s
         self.channels = {one.lane: one for one in channels}
 
     def source(self, threat_id: str, _: str) -> Told | None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+from eme_connector.adapters.misp import channel
+from eme_connector.domain.delivery import Receipt
 from tests.misp.contract.conftest import _doubles
 from tests.misp.post import Posting, refused, uuid_of, values
 
@@ -82,6 +86,57 @@ class TestPublishing(Posting):
         a.background = False
         with refused("blocked-by-workflow", "Module failure"):
             post.send(post.threat())
+
+    def test_many_cost_two_requests_each_and_a_few_for_all(self, post, a):
+        group = post.group()
+        several = [post.threat(group) for _ in range(10)]
+        post.channels["misp"].ping()
+        before = len(a.calls)
+
+        outcomes = post.channels["misp"].send_many([post.delivery("misp", t) for t in several])
+
+        assert all(isinstance(one, Receipt) for one in outcomes)
+        # the others are MISP's own, from its peer
+        ours = Counter(
+            path.split("/")[2]
+            for method, path, _ in a.calls[before:]
+            if method != "HEAD" and "metadata:" not in path
+        )
+        del ours["getVersion"]
+        assert (ours.pop("add"), ours.pop("publish")) == (10, 10)
+        assert sum(ours.values()) <= 6, ours
+
+    def test_one_that_a_workflow_stops_does_not_keep_the_others(self, open_post, a):
+        post = open_post(role="admin", terms=SOON)
+        group = post.group()
+        several = [post.threat(group) for _ in range(3)]
+        stopped = uuid_of(several[1])
+        a.gate = lambda event: "not this one" if event["uuid"] == stopped else ""
+
+        outcomes = post.channels["misp"].send_many([post.delivery("misp", t) for t in several])
+
+        reasons = [getattr(one, "reason", "") for one in outcomes]
+        assert reasons == ["", "blocked-by-workflow", ""]
+        assert outcomes[1].learnt["event"] == stopped
+        assert [post.event(one)["published"] for one in several] == [True, False, True]
+
+    def test_what_is_not_begun_in_time_is_left_for_another_call(self, post, a, monkeypatch):
+        monkeypatch.setattr(channel, "BATCH_S", -1.0)
+        threat = post.threat()
+
+        (outcome,) = post.channels["misp"].send_many([post.delivery("misp", threat)])
+
+        assert (outcome.reason, outcome.maybe_sent) == ("waited-too-long", False)
+        assert not post.has(threat)
+
+    def test_a_misp_that_is_down_is_said_of_each(self, post, a):
+        several = [post.threat(), post.threat()]
+        a.down()
+
+        outcomes = post.channels["misp"].send_many([post.delivery("misp", t) for t in several])
+        a.up()
+
+        assert [one.reason for one in outcomes] == ["unreachable"] * 2
 
     def test_publishing_can_be_left_to_people(self, open_post, a):
         post = open_post(section={"publish": False})

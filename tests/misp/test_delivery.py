@@ -232,7 +232,10 @@ def test_an_outage_in_the_middle_loses_and_doubles_nothing(tmp_path, number):
         time.sleep(0.1)
         return place.store.delivery_counts().get((lane, State.DELIVERED), 0)
 
-    assert place.sidecar.drain(until=lambda: done() > number // 4, timeout=60)
+    def is_amid():
+        return len(place.a.state.events.values()) > number // 4
+
+    assert place.sidecar.drain(until=is_amid, timeout=60)
     place.a.down()
     time.sleep(0.5)
     reached = done()

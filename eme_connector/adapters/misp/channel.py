@@ -9,14 +9,16 @@ members has it is looked at afterwards, in lanes of their own (`check`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
 from eme_connector.adapters.misp.client import MispClient
-from eme_connector.adapters.misp.connection import Json, Refused
+from eme_connector.adapters.misp.connection import Json
 from eme_connector.adapters.misp.protection import Protection
+from eme_connector.adapters.misp.publishing import Publisher, Stored, in_time, kept_in
+from eme_connector.adapters.misp.survey import Survey
 from eme_connector.adapters.misp.upsert import owner, upsert
 from eme_connector.domain.audience import NAMED_ONLY, strangers, viewers
 from eme_connector.domain.delivery import (
@@ -38,7 +40,9 @@ from eme_connector.formats.misp_event.event import Rendering
 from eme_connector.formats.misp_group import Finding, Receiver
 
 OWN_ORGANISATION, GROUP = "0", "4"
-BLOCKED_PAUSE_S = 60.0
+BATCH = 20
+BATCH_S = 30.0
+"""After this long a batch begins no further event, and twice that no further publication."""
 NEEDED = ("perm_add", "perm_modify_org", "perm_publish", "perm_sharing_group", "perm_tag_editor")
 
 
@@ -100,12 +104,13 @@ class MispChannel:
         sleep: Callable[[float], None] = time.sleep,
         protection: Protection | None = None,
     ) -> None:
-        self.timeout = timeout
+        self.timeout = timeout + 2 * BATCH_S
         self.width = width
+        self.batch = BATCH
         self._client = client
         self._source = source
         self._terms = terms
-        self._sleep = sleep
+        self._publisher = Publisher(client, terms.publish_wait_s, sleep)
         self._protection = protection
 
     def send(self, delivery: Delivery) -> Receipt:
@@ -114,34 +119,34 @@ class MispChannel:
         Raises:
             DeliveryError: with the name of what MISP would not say.
         """
-        told = self._source(delivery.threat_id, delivery.organisation)
-        if told is None:
-            raise DeliveryError("no-threat", permanent=True)
-        # before anything is stored: members on our own MISP read what is not published, too
-        group_id, findings = self._examined_group(told)
-        event, ours = self._rendered(told, group_id)
-        kept, lost = upsert(event, ours, self._client, again=delivery.attempts > 1)
-        uuid = event["uuid"]
-        detail = self._reference(uuid) | {"sequence": told.threat.sequence}
-        if event["extends_uuid"]:
-            detail["extends"] = event["extends_uuid"]
-        if self._protection is not None:
-            self._protection.protect(kept, self._client)
-        publish = self._terms.publish and told.group is not None
-        if publish and not kept.get("published"):
-            try:
-                self._publish(uuid)
-            except DeliveryError as exc:
-                exc.learnt = detail | exc.learnt
-                raise
-        detail |= {"published": publish, "members": self._members(told, findings)}
-        warnings = [_warning(one) for one in findings]
-        warnings += [
-            *_lost("others-dropped", lost.dropped),
-            *_lost("tags-dropped", lost.tags),
-            *_lost("values-changed", lost.changed),
-        ]
-        return Receipt(uuid, detail | {"warnings": warnings})
+        told = self._told(delivery)
+        stored = self._store(delivery, told, Survey(self._client))
+        (outcome,) = self._publisher.publish([stored])
+        if isinstance(outcome, DeliveryError):
+            raise outcome
+        return outcome
+
+    def send_many(self, deliveries: Sequence[Delivery]) -> list[Receipt | DeliveryError]:
+        """Store them all, then publish them all: what they have in common is asked for once."""
+        outcomes: dict[str, Receipt | DeliveryError] = {}
+        told: dict[str, Told] = {}
+        stored: dict[str, Stored] = {}
+        survey, began = Survey(self._client), time.monotonic()
+        for one in deliveries:
+            with kept_in(outcomes, one.key):
+                told[one.key] = self._told(one)
+        try:
+            survey.prepare(one.threat for one in told.values())
+        except DeliveryError as exc:
+            return [outcomes.get(one.key, exc) for one in deliveries]
+        for one in deliveries:
+            if one.key in told:
+                with kept_in(outcomes, one.key):
+                    in_time(began + BATCH_S)
+                    stored[one.key] = self._store(one, told[one.key], survey)
+        published = self._publisher.publish([*stored.values()], began + 2 * BATCH_S)
+        outcomes |= zip(stored, published, strict=True)
+        return [outcomes[one.key] for one in deliveries]
 
     def look_up(self, delivery: Delivery) -> LookUp:
         """Say whether the event shows this state of the threat, or a later one.
@@ -188,10 +193,38 @@ class MispChannel:
         """Close the connections that are kept."""
         self._client.connection.close()
 
+    def _told(self, delivery: Delivery) -> Told:
+        told = self._source(delivery.threat_id, delivery.organisation)
+        if told is None:
+            raise DeliveryError("no-threat", permanent=True)
+        return told
+
+    def _store(self, delivery: Delivery, told: Told, survey: Survey) -> Stored:
+        # before anything is stored: members on our own MISP read what is not published, too
+        group_id, findings = self._examined_group(told, survey)
+        event, ours = self._rendered(told, group_id)
+        kept, lost = upsert(event, ours, self._client, survey, again=delivery.attempts > 1)
+        uuid = event["uuid"]
+        detail = self._reference(uuid) | {"sequence": told.threat.sequence}
+        if event["extends_uuid"]:
+            detail["extends"] = event["extends_uuid"]
+        if self._protection is not None:
+            self._protection.protect(kept, self._client)
+        publish = self._terms.publish and told.group is not None
+        warnings = [_warning(one) for one in findings]
+        warnings += [
+            *_lost("others-dropped", lost.dropped),
+            *_lost("tags-dropped", lost.tags),
+            *_lost("values-changed", lost.changed),
+        ]
+        more = {"published": publish, "members": self._members(told, findings)}
+        owed = publish and not kept.get("published")
+        return Stored(uuid, owed, detail, more | {"warnings": warnings})
+
     def _reference(self, uuid: str) -> dict[str, Any]:
         return {"event": uuid, "url": f"{self._terms.url}/events/view/{uuid}"}
 
-    def _examined_group(self, told: Told) -> tuple[str, tuple[Finding, ...]]:
+    def _examined_group(self, told: Told, survey: Survey) -> tuple[str, tuple[Finding, ...]]:
         """Return our MISP's id of the group, and what is wrong with it without stopping us.
 
         Raises:
@@ -200,7 +233,7 @@ class MispChannel:
         wanted = told.group
         if wanted is None:
             return "", ()
-        answer = self._client.find_group(wanted.uuid)
+        answer = survey.find_group(wanted.uuid)
         if answer is None:
             raise DeliveryError("sharing-group-unknown", wanted.uuid)
         held = misp_group.parse(answer, self._terms.url)
@@ -226,30 +259,6 @@ class MispChannel:
         event["distribution"] = GROUP if group_id else OWN_ORGANISATION
         event["sharing_group_id"] = group_id or "0"
         return event, misp_event.render(threat, how, told.raw)
-
-    def _publish(self, uuid: str) -> None:
-        """Publish and wait until it is: MISP says "published" or "Job queued" in most cases.
-
-        Only without background workers does it say that a workflow has stopped it.
-        """
-        wait = self._terms.publish_wait_s
-        try:
-            self._client.publish(uuid)
-        except Refused as exc:
-            if exc.reason != "blocked-by-workflow":
-                raise
-            # the module's own words are in the log only
-            why = self._client.workflow_stop(round(wait) + 2) or exc.detail
-            raise DeliveryError(exc.reason, why, retry_after=BLOCKED_PAUSE_S) from exc
-        until = time.monotonic() + wait
-        pause = 0.05
-        while not self._client.is_published(uuid):
-            if time.monotonic() >= until:
-                if why := self._client.workflow_stop(round(wait) + 2):
-                    raise DeliveryError("blocked-by-workflow", why, retry_after=BLOCKED_PAUSE_S)
-                raise DeliveryError("not-published")
-            self._sleep(pause)
-            pause = min(1.0, pause * 2)
 
     def _members(self, told: Told, findings: Iterable[Finding]) -> dict[str, dict[str, Any]]:
         """Return for each member what is known: why not, or that its MISP will be looked at."""

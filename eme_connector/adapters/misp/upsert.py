@@ -7,15 +7,14 @@ from uuid import UUID
 
 from eme_connector.adapters.misp.client import MispClient
 from eme_connector.adapters.misp.connection import Json, Refused
+from eme_connector.adapters.misp.survey import Survey, bundle_uuid
 from eme_connector.errors import DeliveryError
 from eme_connector.formats.misp_event import compare, tags
 from eme_connector.formats.misp_event.event import sequence_of
 
-CANDIDATES = 10
-
 
 def upsert(
-    event: Json, ours: Json, client: MispClient, *, again: bool
+    event: Json, ours: Json, client: MispClient, survey: Survey, *, again: bool
 ) -> tuple[Json, compare.Losses]:
     """Add *event* or replace what MISP has of it; return (what MISP keeps, what it lost of it).
 
@@ -26,7 +25,7 @@ def upsert(
     Raises:
         DeliveryError: what is in *ours*, the marking or the distribution is not as it was sent.
     """
-    kept = _store(event, client, again)
+    kept = _store(event, client, survey, again)
     lost, missed = compare.losses(event, kept), compare.losses(ours, kept)
     if missed.dropped:
         raise DeliveryError("misp-dropped", _names(missed.dropped), permanent=True)
@@ -44,10 +43,10 @@ def owner(event: Json) -> str:
     return str((event.get("Orgc") or {}).get("uuid", "")).lower()
 
 
-def _store(event: Json, client: MispClient, again: bool) -> Json:
-    stored = client.find_event(event["uuid"])
+def _store(event: Json, client: MispClient, survey: Survey, again: bool) -> Json:
+    stored = survey.find_event(event["uuid"])
     if stored is None:
-        event["extends_uuid"] = _same_detection(event, client)
+        event["extends_uuid"] = _same_detection(event, client, survey)
         try:
             return client.add_event(compare.stamped(event, int(event["timestamp"])))
         except Refused as exc:
@@ -84,7 +83,7 @@ def _goes_where(event: Json, kept: Json) -> bool:
     ) == str(event["sharing_group_id"])
 
 
-def _same_detection(event: Json, client: MispClient) -> str:
+def _same_detection(event: Json, client: MispClient, survey: Survey) -> str:
     """Return the uuid of an event that somebody else made of the same bundle, or an empty text.
 
     MISP's own STIX import gives the event the bundle's uuid; others name the bundle in a value.
@@ -92,10 +91,10 @@ def _same_detection(event: Json, client: MispClient) -> str:
     bundle = next(_values(event, "bundle-id"), "")
     if not bundle:
         return ""
-    uuid = bundle.rpartition("--")[2]
-    if _is_uuid(uuid) and client.find_event(uuid) is not None:
+    uuid = bundle_uuid(bundle)
+    if uuid and survey.find_event(uuid) is not None:
         return uuid
-    rows = client.search_attributes(value=bundle, limit=CANDIDATES)
+    rows = survey.naming(bundle)
     uuids = dict.fromkeys(str((one.get("Event") or {}).get("uuid", "")) for one in rows)
     for one in uuids:
         if one != event["uuid"] and _is_uuid(one) and not _is_of_a_threat(one, client):
