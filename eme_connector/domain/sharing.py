@@ -36,6 +36,7 @@ class Organisation:
     """An organisation as our own registers know it; compared by uuid, name or alias only.
 
     `served_by` is the organisation whose sidecar sends and receives for it; None: its own.
+    `contacts` is what Cerebrate says of how to reach it, for people.
     """
 
     uuid: str
@@ -48,6 +49,7 @@ class Organisation:
     group_rules: tuple[GroupRule, ...] = ()
     assets: tuple[RegisteredAsset, ...] = ()
     served_by: str | None = None
+    contacts: str = ""
 
     @property
     def sidecar(self) -> str:

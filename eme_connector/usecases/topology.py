@@ -86,6 +86,9 @@ def topology(config: Config, told: Snapshot | None = None) -> Topology:
     groups = {one.uuid: _group(one) for one in config.sharing_groups}
     if told.organisations or told.groups:
         groups = {uuid: _told_group(one, groups, config) for uuid, one in told.groups.items()}
+    for uuid, one in ours.items():
+        if uuid in others:
+            ours[uuid] = replace(one, contacts=others[uuid].contacts)
     return Topology(others | ours, groups, misp=_ours(config), behind=_behind(config))
 
 
@@ -99,6 +102,7 @@ def _told(one: RemoteOrganisation) -> Organisation:
         role="cert" if CERT_VALUE in roles else "ci",
         sector=one.sector,
         location=one.nationality,
+        contacts=one.contacts,
     )
 
 

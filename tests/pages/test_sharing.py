@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from eme_connector.domain.directory import RemoteGroup, RemoteOrganisation, Snapshot
 from eme_connector.domain.threat import Tlp
-from tests.build import CERT, GROUP
+from tests.build import CERT, CI, GROUP
 
 
 @pytest.fixture
@@ -57,6 +58,18 @@ def test_the_strictest_markings_ask_whom_before_they_share(site):
     assert "Members who do not see it (1)" in nobody
     assert "named by a person" in one
     assert f'name="recipient" value="{CERT}"' in one
+
+
+def test_whoever_is_picked_stands_with_what_cerebrate_says_of_reaching_them(site):
+    told = RemoteOrganisation(CERT, "CERT-1", contacts="csirt@cert.example <b>, +352 1")
+    group = RemoteGroup(GROUP, "Transport", CI, {CI: True, CERT: False})
+    site.eme.store.transact(
+        lambda tx: tx.replace_entries("cerebrate", Snapshot({CERT: told}, {GROUP: group}), [], 1)
+    )
+
+    page = site.read("anna", f"/threats/{site.add(tlp=Tlp.RED).id}")
+
+    assert "csirt@cert.example &lt;b&gt;, +352 1" in page
 
 
 def test_who_may_not_share_sees_no_preview(site, threat):

@@ -12,7 +12,9 @@ from flask_babel import ngettext
 from eme_connector.domain import audience as domain
 from eme_connector.domain.audience import NAMED_ONLY, ODDITIES, RULES, WHYS, Audience
 from eme_connector.domain.rights import Right
+from eme_connector.domain.sharing import Organisation
 from eme_connector.domain.threat import Threat
+from eme_connector.usecases.browse import organisation_of
 from eme_connector.usecases.preview import preview
 from eme_connector.web.pages.frame import blueprint
 from eme_connector.web.pages.reader import Reader, name_of, reader
@@ -39,7 +41,7 @@ class AudienceView:
     named_only: bool
     may_change: bool
     groups: tuple[tuple[str, str], ...]
-    members: tuple[tuple[str, str], ...]
+    members: tuple[Organisation, ...]
 
     @property
     def share_words(self) -> str:
@@ -86,7 +88,7 @@ def audience_view(threat: Threat, who: Reader, found: Audience | None = None) ->
         named_only=threat.tlp in NAMED_ONLY,
         may_change=who.owns(threat) and who.may(Right.SHARE),
         groups=tuple(sorted(((u, g.name) for u, g in topology.groups.items()), key=lambda p: p[1])),
-        members=tuple((uuid, name_of(uuid, who)) for uuid in members),
+        members=tuple(organisation_of(uuid, topology) for uuid in members),
     )
 
 

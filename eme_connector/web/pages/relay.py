@@ -71,7 +71,11 @@ def relay_status_page() -> Answer:
 def relay_compare(target: str) -> Answer:
     """Ask the source and one target what differs now; nothing is written there."""
     who = _keeper()
-    return _done(target, lambda: relay_status.compare(target, caller=who.caller, system=who.eme))
+
+    def look() -> Report:
+        return relay_status.compare(target, caller=who.caller, system=who.eme)
+
+    return _done(target, look, has_written=False)
 
 
 @blueprint.post("/sharing/groups/<target>/apply")
@@ -152,17 +156,23 @@ def _keeper() -> Reader:
     return who
 
 
-def _done(target: str, work: Callable[[], Report], ticked: tuple[str, ...] = ()) -> Response:
+def _done(
+    target: str,
+    work: Callable[[], Report],
+    ticked: tuple[str, ...] = (),
+    *,
+    has_written: bool = True,
+) -> Response:
     try:
         report = work()
     except DeliveryError as exc:
         flash(_("The source: %(why)s", why=_failure(exc.reason)), "bad")
     else:
-        flash(*_told(report, ticked))
+        flash(*_told(report, ticked, has_written))
     return redirect(url_for("pages.relay_status_page", _anchor=f"target-{target}"), 303)
 
 
-def _told(report: Report, ticked: tuple[str, ...]) -> tuple[str, str]:
+def _told(report: Report, ticked: tuple[str, ...], has_written: bool) -> tuple[str, str]:
     if report.state == "failed":
         return f"{report.target}: {_failure(report.reason)}", "bad"
     meant = {one.partition("@")[0] for one in ticked}
@@ -173,13 +183,12 @@ def _told(report: Report, ticked: tuple[str, ...]) -> tuple[str, str]:
                  " removed; read it again.", names=names)  # fmt: skip
         return said, "wait"
     done = len(report.outcome.done)
-    wrote = ngettext("%(num)s change written", "%(num)s changes written", done)
+    wrote = ngettext("%(num)s change written, ", "%(num)s changes written, ", done)
+    wrote = wrote if has_written else ""
     if report.state == "converged":
-        return _("%(name)s: %(wrote)s, nothing differs.", name=report.target, wrote=wrote), "good"
-    left = ngettext(
-        "%(num)s difference left", "%(num)s differences left", len(report.plan.differences)
-    )
-    return _("%(name)s: %(wrote)s, %(left)s.", name=report.target, wrote=wrote, left=left), "wait"
+        return _("%(name)s: %(wrote)snothing differs.", name=report.target, wrote=wrote), "good"
+    left = ngettext("%(num)s thing differs", "%(num)s things differ", len(report.plan.differences))
+    return _("%(name)s: %(wrote)s%(left)s.", name=report.target, wrote=wrote, left=left), "wait"
 
 
 def _view(one: Standing) -> StandingView:
