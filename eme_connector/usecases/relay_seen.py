@@ -97,7 +97,9 @@ def _held(steps: Iterable[Difference]) -> list[dict[str, Any]]:
         )
         if room:
             room -= 1
-            group["steps"].append(difference_document(one))
+            # what is the same for all of them stands above
+            named = replace(one, name="", hold="", note="", confirm="")
+            group["steps"].append(difference_document(named))
         else:
             # what cannot be named to the last one is not to be confirmed on a page
             group["confirm"] = ""

@@ -14,10 +14,11 @@ from eme_connector.adapters.database import tables as t
 from eme_connector.bootstrap import build
 from eme_connector.config import parse
 from eme_connector.usecases import relay_fleet
+from eme_connector.web.app import create_app
 from tests.build import CERT, CI, GROUP, OTHER_CI
 from tests.doubles.cerebrate import CerebrateServer
 from tests.doubles.misp import Misp
-from tests.pages.conftest import _tree, token_of
+from tests.pages.conftest import Site, _tree, token_of
 from tests.pages.test_looks import SCREENS, serious
 
 PATH = "/sharing/groups"
@@ -294,3 +295,28 @@ def test_a_page_fits_and_can_be_used_by_all(site, there, misp, look):
             page.emulate_media(color_scheme=scheme)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
             assert serious(page, rule) == [], (path, width, scheme)
+
+
+def test_without_a_cerebrate_sharing_leads_here(tmp_path, prepared, misp):
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    target = {"name": "fleet", "url": misp.url, "key": misp.admin, "roaming": True}
+    sync = {"sync": {"source": "file", "targets": [target]}}
+    built = build(parse(_tree() | sync, {}, base=tmp_path))
+    try:
+        client = Site(built, create_app(built)).client("anna")
+        assert f'href="{PATH}"' in client.get("/threats").text
+        assert 'aria-label="Sharing"' not in client.get(PATH).text
+        assert client.get("/sharing/cerebrate").status_code == 404
+    finally:
+        built.store.close()
+
+
+def test_without_a_relay_there_is_no_page(tmp_path, prepared):
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    built = build(parse(_tree(), {}, base=tmp_path))
+    try:
+        client = Site(built, create_app(built)).client("anna")
+        assert client.get(PATH).status_code == 404
+        assert "/sharing/" not in client.get("/threats").text
+    finally:
+        built.store.close()
