@@ -1,7 +1,7 @@
 """Lists and charts over many threats: at the store, and over HTTP while detections come in.
 
 `python -m bench.lists [ROWS]` runs it alone. Deliveries are held back meanwhile: what is measured
-is accepting and reading.
+is accepting and reading. Accepts beside lists are measured once more with each flush 1 ms slower.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ import requests
 
 from bench import offer
 from bench.fill import DAYS, THREATS, WORDS, Cast, check, fill
+from bench.machine import slow_disk
+from bench.world import hold_deliveries, new_world, started
 from eme_connector.adapters.database import DatabaseStore, open_store
-from eme_connector.adapters.locks import DELIVERING, FileLock
-from eme_connector.demo.processes import free_port
 from eme_connector.demo.world import World
-from eme_connector.domain.listing import ListQuery
+from eme_connector.domain.listing import ListQuery, Order
 from eme_connector.domain.risk import Band
 from eme_connector.domain.threat import Kind, Status
 
 ORGANISATIONS, LISTS, FOLLOWED = 50, 1000, 2
 RATE, LISTS_PER_S = 500, 5
+ORDERS: tuple[Order, ...] = ("newest", "rank")
 Words = dict[str, Any]
 """A list as the API words it: the parameters of its query."""
 
@@ -70,8 +71,7 @@ def run(folder: Path, *, rows: int, quick: bool) -> dict[str, Any]:
     """Fill a database of *rows* threats in *folder*, measure, and return what was found."""
     folder = folder / f"lists-{rows}"
     names = [f"Operator {number}" for number in range(ORGANISATIONS)]
-    world = World.open(folder, {who: free_port() for who in ("ci", "cert", "receiver")}, names)
-    world.prepare()
+    world = new_world(folder, hold_deliveries, names)
     path = folder / "ci" / "data" / "eme.db"
     known = list(world.names.values())
     cast = Cast(world.ci, world.cert, known[:-1], known[-1])
@@ -79,21 +79,45 @@ def run(folder: Path, *, rows: int, quick: bool) -> dict[str, Any]:
     fill(path, rows, cast)
     found = {"rows": rows, "fill_s": round(time.monotonic() - began, 1)}
     with closing(open_store(f"sqlite:///{path}")) as store:
-        found |= _at_the_store(store, path, cast)
-    with FileLock(path.parent / DELIVERING):
-        child = world.start("ci")
-        try:
-            found |= _over_http(world, cast, quick)
-        finally:
-            child.ask_to_stop()
-            child.wait()
-    with closing(sqlite3.connect(path)) as driver:
-        (count,) = driver.execute("SELECT count(*) FROM threat").fetchone()
-    stored, acknowledged = count - rows, found["lists_acknowledged"]
-    if not 0 <= stored - acknowledged <= found["lists_unanswered_most"]:
-        raise SystemExit(f"{acknowledged} were acknowledged, {stored} are stored")
+        found |= _at_the_store(store, path, cast) | _frequent_word(store, path, cast)
+    accepts = Accepts(world)
+    with started(world, "ci"):
+        found |= _over_http(accepts, cast, quick) | _beside_lists(accepts, cast, quick)
+    if slow := slow_disk(folder):
+        with started(world, "ci", env=slow):
+            slowed = _beside_lists(accepts, cast, quick)
+        found |= {f"{name}_slow_fsync": value for name, value in slowed.items()}
+    accepts.check(path, rows)
     loads = [round(load, 1), round(os.getloadavg()[0], 1)]
-    return found | {"lists_stored": stored, "lists_load_average": loads}
+    return found | {"lists_acknowledged": accepts.acknowledged, "lists_load_average": loads}
+
+
+@dataclass
+class Accepts:
+    """What is offered to the sidecar of *world*, to be compared with what is stored."""
+
+    world: World
+    acknowledged: int = 0
+    unanswered_most: int = 0
+
+    @property
+    def at(self) -> tuple[int, str]:
+        """The port and the token."""
+        return self.world.ports["ci"], self.world.tokens[self.world.ci]
+
+    def closed(self, seconds: int) -> float:
+        """Offer as fast as it is answered; return accepts a second."""
+        rate, acknowledged = offer.closed(*self.at, seconds)
+        self.acknowledged += acknowledged
+        self.unanswered_most += offer.CONNECTIONS
+        return rate
+
+    def check(self, path: Path, before: int) -> None:
+        """Make sure that what was acknowledged is stored, and hardly more."""
+        with closing(sqlite3.connect(path)) as driver:
+            (count,) = driver.execute("SELECT count(*) FROM threat").fetchone()
+        if not 0 <= count - before - self.acknowledged <= self.unanswered_most:
+            raise SystemExit(f"{self.acknowledged} were acknowledged, {count - before} are stored")
 
 
 def _at_the_store(store: DatabaseStore, path: Path, cast: Cast) -> dict[str, Any]:
@@ -126,36 +150,56 @@ def _at_the_store(store: DatabaseStore, path: Path, cast: Cast) -> dict[str, Any
     }
 
 
-def _over_http(world: World, cast: Cast, quick: bool) -> dict[str, Any]:
-    port, token = world.ports["ci"], world.tokens[world.ci]
-    url = f"{world.url('ci')}/api/v1/ci/threats"
+def _frequent_word(store: DatabaseStore, path: Path, cast: Cast) -> dict[str, Any]:
+    """Time pages of the most frequent word, and beside them what it costs to count all it is in."""
+    word = WORDS[0]
+    pages = []
+    newest, by_rank = (ListQuery(cast.viewer, one, keyword=word) for one in ORDERS)
+    for _ in range(20):
+        pages.append(_time(lambda: store.list_threats(newest)))
+        pages.append(_time(lambda: store.list_threats(by_rank)))
+    with closing(sqlite3.connect(path)) as driver:
+        text = "SELECT count(*) FROM keyword_index WHERE keyword_index MATCH ?"
+        (threats,) = driver.execute(text, [word]).fetchone()
+        counts = [_time(lambda: driver.execute(text, [word]).fetchone()) for _ in range(5)]
+    return {
+        "word_frequent_threats": threats,
+        "word_frequent_page_ms": round(statistics.median(pages), 2),
+        "word_frequent_page_max_ms": round(max(pages), 2),
+        "word_frequent_count_all_ms": round(statistics.median(counts), 2),
+    }
+
+
+def _over_http(accepts: Accepts, cast: Cast, quick: bool) -> dict[str, Any]:
+    """Time pages, then lists while RATE detections a second are offered."""
+    port, token = accepts.at
+    url = f"http://127.0.0.1:{port}{offer.PATH}"
     found = _pages(url, token, cast)
-    seconds, rounds = (3, 3) if quick else (5, 5)
-    warm = offer.closed(port, token, 1)
-    running = offer.start(port, token, RATE, seconds * 3)
+    accepts.closed(1)
+    running = offer.start(port, token, RATE, 9 if quick else 15)
     with _lists_beside(url, token, cast) as timed:
         offered = offer.finish(running)
-    alone, beside, ratios = [], [], []
+    accepts.acknowledged += offered["acknowledged"]
+    told = {f"list_http_accept_{name}": value for name, value in offered.items()}
+    return found | timed.told("list_http") | told
+
+
+def _beside_lists(accepts: Accepts, cast: Cast, quick: bool) -> dict[str, Any]:
+    """Offer detections as fast as they are answered, without and with lists in turns."""
+    port, token = accepts.at
+    seconds, rounds = (3, 3) if quick else (5, 5)
+    alone, beside = [], []
     for _ in range(rounds):
-        alone.append(offer.closed(port, token, seconds))
-        with _lists_beside(url, token, cast):
-            beside.append(offer.closed(port, token, seconds))
-        ratios.append(beside[-1][0] / alone[-1][0])
-    runs = [warm, *alone, *beside]
-    acknowledged = offered["acknowledged"] + sum(one[1] for one in runs)
-    return (
-        found
-        | timed.told("list_http")
-        | {f"list_http_accept_{name}": value for name, value in offered.items()}
-        | {
-            "accept_alone_per_s": round(statistics.median(one[0] for one in alone)),
-            "accept_beside_lists_per_s": round(statistics.median(one[0] for one in beside)),
-            "accept_beside_lists_ratio": round(statistics.median(ratios), 3),
-            "accept_beside_lists_ratios": [round(one, 3) for one in ratios],
-            "lists_acknowledged": acknowledged,
-            "lists_unanswered_most": offer.CONNECTIONS * len(runs),
-        }
-    )
+        alone.append(accepts.closed(seconds))
+        with _lists_beside(f"http://127.0.0.1:{port}{offer.PATH}", token, cast):
+            beside.append(accepts.closed(seconds))
+    ratios = [two / one for one, two in zip(alone, beside, strict=True)]
+    return {
+        "accept_alone_per_s": round(statistics.median(alone)),
+        "accept_beside_lists_per_s": round(statistics.median(beside)),
+        "accept_beside_lists_ratio": round(statistics.median(ratios), 3),
+        "accept_beside_lists_ratios": [round(one, 3) for one in ratios],
+    }
 
 
 def _pages(url: str, token: str, cast: Cast) -> dict[str, Any]:

@@ -59,6 +59,7 @@ GOALS = (
     Goal("list_store_p95_ms", "lists at the store, p95", at_most=5),
     Goal("list_http_p95_ms", "lists over HTTP beside accepts, p95", at_most=25),
     Goal("accept_beside_lists_ratio", "accepts with lists beside them", at_least=0.9),
+    Goal("accept_beside_lists_ratio_slow_fsync", "the same with 1 ms more a flush", at_least=0.9),
     Goal("postgres_ratio", "PostgreSQL, 16 threads, 1 ms more a flush, beside psycopg alone",
          at_least=0.5),
     Goal("mapping_ratio", "time of our mapping beside misp-stix's", at_most=6),
