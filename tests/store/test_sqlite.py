@@ -13,7 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from eme_connector.adapters.database import VERSION, open_store, schema_version, upgrade
+from eme_connector.adapters.database import (
+    VERSION,
+    entries,
+    keywords,
+    open_store,
+    schema_version,
+    upgrade,
+)
 from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import State
 from eme_connector.errors import StoreUnavailable
@@ -50,16 +57,29 @@ class TestSqliteStore(StoreContract):
 
     def check_plan(self, store, statement):
         """A list is one range of an index that has all it needs, a keyword is looked up once."""
-        text = f"EXPLAIN QUERY PLAN {statement.compiled(store._engine.dialect).text}"
-        with store._engine.connect() as connection:
-            driver = connection.connection.driver_connection
-            plan = [row[3] for row in driver.execute(text, [None] * text.count("?"))]
+        plan = plan_of(store, statement)
         for step in plan:
             assert "CORRELATED" not in step, plan
             if " listing " in step:
                 assert "COVERING INDEX" in step or "PRIMARY KEY (threat=" in step, plan
         if any("COVERING INDEX" in step for step in plan):
             assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
+def plan_of(store, statement):
+    """Return the steps by which SQLite answers *statement*."""
+    text = f"EXPLAIN QUERY PLAN {statement.compiled(store._engine.dialect).text}"
+    with store._engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        return [row[3] for row in driver.execute(text, [None] * text.count("?"))]
+
+
+@pytest.mark.parametrize("statement", [keywords.WAITING, keywords.OLDEST_WAITING, entries.CHANGES])
+def test_who_follows_changes_never_reads_all_entries(store, statement):
+    plan = plan_of(store, statement)
+
+    assert any("listing_change (viewer=? AND change>?" in step for step in plan), plan
+    assert not any("SCAN listing" in step for step in plan), plan
 
 
 def break_commit(store, monkeypatch, times):

@@ -85,14 +85,15 @@ _MOVE = Statement(
         )
     )
 )
-# of each viewer in turn: there is no index of changes over all of them
+# of each viewer in turn, as CROSS JOIN makes SQLite do: no index has the changes of all of them
 WAITING = Statement(
     text(
         "SELECT threat.seq, organisation.uuid,"  # noqa: S608 - a number of ours
         " listing.received_at, threat.body, listing.change"
-        " FROM organisation JOIN listing ON listing.viewer = organisation.number"
+        " FROM organisation CROSS JOIN listing CROSS JOIN threat"
+        " WHERE listing.viewer = organisation.number AND threat.seq = listing.threat"
         " AND listing.change > :after AND listing.change <= :settled"
-        f" JOIN threat ON threat.seq = listing.threat ORDER BY listing.change LIMIT {BATCH}"
+        f" ORDER BY listing.change LIMIT {BATCH}"
     )
 )
 OLDEST_WAITING = Statement(
