@@ -30,7 +30,7 @@ from eme_connector.domain.threat import Status
 from eme_connector.errors import StoreUnavailable
 from eme_connector.formats.codec import dump_threat
 from tests.build import CI, OTHER_CI, detection
-from tests.store.some import DAY, HOUR, some
+from tests.store.some import DAY, HOUR, put, some
 
 MIGRATIONS = Path(schema.__file__).parent / "migrations"
 FIRST = Path(__file__).parent.parent / "data" / "schemas" / "0001.sql"
@@ -155,6 +155,9 @@ def test_lists_feeds_and_words_of_an_older_database_go_on(url):
         assert found.threats == (model[0],)
     assert store.list_threats(ListQuery(CI, organisation=CI, band=Band.LOW)).threats == ()
     assert [one.threat_id for one in store.changes(CI, 0, 9)] == [one.id for one in model]
+    assert store.last_change() == len(model)
+    added = put(store, some(3))
+    assert [one.threat_id for one in store.changes(CI, len(model), 9)] == [added.id]
     assert store.find_visible_threat(model[0].id, CI) == model[0]
     assert store.find_visible_threat(model[0].id, OTHER_CI) is None
     store.close()
