@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from eme_connector.cli import main
+from eme_connector.usecases import relay_fleet
 from tests.doubles.cerebrate import CerebrateServer
 from tests.doubles.misp import Misp
 
@@ -44,6 +46,13 @@ def eme(tmp_path, monkeypatch, cerebrate, misp):
     }
     write(path, sections)
     runner = CliRunner()
+    office = relay_fleet.office
+
+    def quick(*given):
+        # the second for which an announcement waits passes at once
+        return replace(office(*given), sleep=lambda seconds: misp.clock.advance(2))
+
+    monkeypatch.setattr(relay_fleet, "office", quick)
 
     def run(*words, code=0):
         monkeypatch.setattr(sys, "argv", ["eme", *words])
