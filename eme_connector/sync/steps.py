@@ -52,13 +52,14 @@ HOLDS: Mapping[str, str] = {
 }
 """Every reason for which a step waits, and what ends the wait."""
 
-_EDIT = "a site admin of the MISP: Global Actions > List Sharing Groups > Edit"
+_LIST = "Global Actions > List Sharing Groups"
+_EDIT = f"a site admin of the MISP: {_LIST} > Edit Sharing Group"
 REMEDIES: Mapping[str, str] = {
-    "group-owner": "a site admin of the MISP deletes the group (Global Actions > List Sharing"
-    " Groups > Delete), and the next cycle makes it anew; MISP refuses while an event uses it:"
-    " then only the source can take this owner",
+    "group-owner": f"a site admin of the MISP deletes the group ({_LIST} > Delete Sharing Group),"
+    " and the next cycle makes it anew; MISP refuses while an event uses it: then only the source"
+    " can take this owner",
     "group-active": f"{_EDIT} > General > Make the sharing group selectable (active), and Submit"
-    " on the last tab",
+    " on the last tab; an inactive one is listed under Passive Sharing Groups",
     "server-surplus": f"{_EDIT} > MISP Instances > the bin beside its URL, and Submit on the last"
     " tab",
     "server-unknown": "a site admin of the MISP adds it with exactly this URL (Sync Actions >"

@@ -18,7 +18,6 @@ from eme_connector.sync.steps import HOLDS, WORDS
 from eme_connector.sync.undo import LEFT
 from eme_connector.usecases import relay_status
 from eme_connector.usecases.relay_cycle import Report
-from eme_connector.usecases.relay_plans import difference_document
 from eme_connector.usecases.relay_status import Standing
 from eme_connector.web.pages.frame import blueprint
 from eme_connector.web.pages.reader import Reader, reader
@@ -224,7 +223,6 @@ def _words() -> dict[str, Any]:
         "hold": lambda reason: _(HOLDS.get(reason, "")),
         "left": lambda reason: _(LEFT.get(reason, "")),
         "why": lambda reason: _failure(reason),
-        "document": difference_document,
         "kind_of": _kind,
         "value": _value,
     }
