@@ -41,7 +41,7 @@ from eme_connector.errors import StoreUnavailable
 INTERVAL_S = 0.5
 BATCH = 500
 FEW = 1_000
-MANY = 20_000
+MANY = 10_000
 CURSOR = "keywords"
 
 SCHEMA = {

@@ -31,7 +31,10 @@ _KEYS = {
     "rank": ("rank", "received_at", "threat"),
 }
 NEAR = 20_000
-"""Of so many threats in a row it is quicker to list those with the words than to look at each."""
+"""Of so many threats in a row it is quicker to list those with the words than to look at each.
+
+By rank a walk comes by threats of all times; by newest they are often in a row.
+"""
 _TIMES = {"since": "received_at", "until": "received_at"}
 _MOST = 2**63 - 1
 _P = bindparam
@@ -109,7 +112,7 @@ def _walk(shape: Shape, values: dict[str, Any], rows: Rows) -> Page:
     end = rows(_end(shape.range), values | {"skipped": MAX_WALK - 1})
     if end:
         values |= _bound("down_to", end[0])
-    if shape.words is not None and not shape.listed:
+    if shape.words is not None and not shape.listed and shape.order == "newest":
         ((first, last),) = rows(_threats(shape.range), values)
         if first is not None and last - first < NEAR:
             shape, values = replace(shape, listed=True), values | {"first": first, "last": last}
