@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -22,15 +23,14 @@ PROGRAM = "from eme_connector.cli import main; main()"
 class World:
     """A Cerebrate, a MISP that holds the same, and then a change in Cerebrate."""
 
-    def __init__(self, folder, sections, cerebrate, misp):
-        self.folder, self.cerebrate, self.misp = folder, cerebrate, misp
-        self.folder.mkdir()
-        write(folder / "config.yaml", sections)
+    def __init__(self, eme, cerebrate, misp):
+        self.folder, self.misp = eme.folder, misp
+        write(eme.path, eme.sections)
         state = self.state = cerebrate.state
         self.organisations = [state.organisation(name=f"Org {uuid4()}") for _ in range(5)]
         first = self.organisations[:4]
         self.group = state.group(first[0]["id"], [o["id"] for o in first], name=f"G {uuid4()}")
-        assert self.apply().returncode == 0
+        eme("apply")
 
     def change(self):
         """Remove a member, add two (one of them new), change a text, add a group."""
@@ -104,16 +104,14 @@ class World:
 
 
 @pytest.fixture
-def new_world(tmp_path, eme, cerebrate, misp):
-    made = []
-
+def new_world(eme, cerebrate, misp):
     def new():
-        for key in list(cerebrate.state.groups):
-            del cerebrate.state.groups[key]
+        shutil.rmtree(eme.folder / "data", ignore_errors=True)
+        cerebrate.state.groups.clear()
         cerebrate.state.members.clear()
-        made.append(World(tmp_path / str(len(made)), eme.sections, cerebrate, misp))
-        made[-1].change()
-        return made[-1]
+        made = World(eme, cerebrate, misp)
+        made.change()
+        return made
 
     return new
 
