@@ -46,6 +46,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, config: Config, load: Callable[[], Config]) -> None:
         self.config, self._load = config, load
         self._again = False
+        self._worker: worker.Worker
         super().__init__()
 
     def run(self) -> None:
@@ -103,7 +104,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
         set_up_logs(self.config.log)
         try:
-            if copy := prepare_alone(self.config):
+            with self._worker.staying():  # an upgrade of many threats takes minutes
+                copy = prepare_alone(self.config)
+            if copy:
                 print(f"the database before the upgrade is kept as {copy}", file=sys.stderr)
             return create_app(build(self.config))
         except EmeError as exc:
@@ -115,7 +118,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def _forked(self, arbiter: Arbiter, made: worker.Worker) -> None:
         """Note whether this worker takes the place of one that has served."""
-        self._again = made.age > arbiter.num_workers
+        self._worker, self._again = made, made.age > arbiter.num_workers
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]

@@ -12,7 +12,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from eme_connector.usecases.work import Worker as Deliverer
 
 AGAIN_S = 1.0
+ALIVE_S = 1.0
 READ_S = 30.0
 SEND_MS = 30_000
 SILENT_S = 10
@@ -50,6 +52,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().load_wsgi()
         self.application: Any = self.wsgi  # type: ignore[has-type]
         self.wsgi = self._watched(self.application)
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """Tell the arbiter that we live while the block runs, longer than it waits for a start."""
+        ended = threading.Event()
+
+        def tell() -> None:
+            while not ended.wait(ALIVE_S):
+                self.notify()
+
+        thread = threading.Thread(target=tell, name="eme-staying", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def init_process(self) -> None:
         """Let the kernel keep silent connections, and end those that take no answer."""

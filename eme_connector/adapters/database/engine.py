@@ -89,7 +89,7 @@ class DatabaseStore(DatabaseReads, RelayQueries):
         if version != VERSION:
             raise StoreUnavailable(
                 f"the database has schema {version or 'none'}, this is made for {VERSION}:"
-                " run `eme upgrade`"
+                " `eme serve` brings an older one there"
             )
 
     def follow_keywords(self) -> bool:
