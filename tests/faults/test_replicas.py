@@ -90,15 +90,25 @@ def test_a_worker_killed_between_send_and_record_loses_and_doubles_nothing(
 
 def _kill_who_sends(sidecar, receiver, replicas):
     """Kill the replica whose request the receiver has and has not answered; start another."""
-    receiver.hold_next()
-    assert receiver.held.wait(20), "nothing is sent"
-    pid = holder(receiver.held_port, receiver.port, [one.pid for one in replicas])
-    (killed,) = [one for one in replicas if one.pid == pid]
+    killed = _hold_one(receiver, replicas)
     killed.kill()
     killed.wait(10)
     receiver.release()
     assert all(one.poll() is None for one in replicas if one is not killed)
     return [one for one in replicas if one is not killed] + [sidecar.also("worker")]
+
+
+def _hold_one(receiver, replicas):
+    """Return a replica that waits for its answer now."""
+    by_pid = {one.pid: one for one in replicas}
+    for _ in range(20):
+        receiver.hold_next()
+        assert receiver.held.wait(20), "nothing is sent"
+        pid = holder(receiver.held_port, receiver.port, by_pid)
+        if pid in by_pid:
+            return by_pid[pid]
+        receiver.release()  # it came from one that was killed before, or waits no longer
+    raise AssertionError("no replica waits for an answer")
 
 
 def _streams_at_every_server(sidecar):

@@ -8,10 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from eme_connector.adapters.database import open_store
+from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import State
+from eme_connector.domain.listing import ListQuery
 from eme_connector.errors import StoreUnavailable
+from tests.build import AT, CI
 from tests.store.contract import StoreContract
-from tests.store.some import due, owe, update
+from tests.store.some import due, owe, put, some, update
 
 
 @pytest.fixture
@@ -49,3 +52,21 @@ def test_a_start_leaves_what_another_worker_is_sending(store):
 def test_a_server_that_is_not_there_is_unavailable(free_port):
     with pytest.raises(StoreUnavailable):
         open_store(f"postgresql+psycopg://eme@127.0.0.1:{free_port()}/none")
+
+
+def test_what_fails_among_the_last_statements_keeps_nothing_and_harms_no_connection(store):
+    there, tries = put(store, some()), []
+
+    def work(tx):
+        tries.append(tx)
+        tx.record(AuditRecord("received", AT, "a", CI, "lost", 1))
+        tx.add_threat(some(), b"", viewers=[CI])
+        tx._keep_raw(there, b"twice")
+
+    with pytest.raises(StoreUnavailable):
+        store.transact(work)
+    assert len(tries) > 1
+    assert store.timeline("lost") == ()
+    assert [one.threat_id for one in store.changes(CI, 0, 9)] == [there.id]
+    after = put(store, some(1))
+    assert store.list_threats(ListQuery(CI)).threats == (after, there)
