@@ -214,6 +214,14 @@ class ChannelContract(Posting):
 
         assert found.value.permanent
 
+    def test_an_id_that_misp_takes_for_a_pattern_extends_nothing(self, post):
+        attribute = {"type": "text", "category": "Other", "value": str(uuid4())}
+        other = {"uuid": str(uuid4()), "info": "other", "distribution": "1"}
+        assert post.pair.a.post("/events/add", other | {"Attribute": [attribute]}).status == 200
+
+        for pattern in ("%", f"!{uuid4()}"):
+            assert "extends" not in post.send(post.threat(bundle_id=pattern)).detail
+
     def test_many_at_once_are_stored_published_and_told_of_each_for_itself(self, post):
         group = post.group()
         bundle = str(uuid4())

@@ -30,7 +30,10 @@ class Survey:
             Refused, DeliveryError
         """
         several = list(threats)
-        bundles = [one for one in dict.fromkeys(t.bundle_id for t in several) if bundle_uuid(one)]
+        if not several:
+            # MISP would take no condition for all that it has
+            return
+        bundles = [one for one in dict.fromkeys(t.bundle_id for t in several) if _is_plain(one)]
         wanted = {event_uuid(one.id) for one in several} | {bundle_uuid(one) for one in bundles}
         rows = self._client.search(uuid=sorted(wanted), metadata=True, limit=len(wanted))
         self._absent = frozenset(wanted - {str(one.get("uuid", "")).lower() for one in rows})
@@ -39,9 +42,7 @@ class Survey:
         most = CANDIDATES * len(bundles)
         found = self._client.search_attributes(value=bundles, limit=most)
         if len(found) < most:
-            self._naming = {
-                bundle: [one for one in found if one.get("value") == bundle] for bundle in bundles
-            }
+            self._naming = {bundle: _exactly(bundle, found) for bundle in bundles}
 
     def find_event(self, uuid: str) -> Json | None:
         """Return an event as we may see it, or None; nothing is asked where it was not there."""
@@ -56,8 +57,19 @@ class Survey:
     def naming(self, bundle: str) -> list[Json]:
         """Return attributes whose value is the id of that bundle."""
         if bundle not in self._naming:
-            self._naming[bundle] = self._client.search_attributes(value=bundle, limit=CANDIDATES)
+            found = self._client.search_attributes(value=bundle, limit=CANDIDATES)
+            self._naming[bundle] = _exactly(bundle, found)
         return self._naming[bundle]
+
+
+def _exactly(bundle: str, found: Iterable[Json]) -> list[Json]:
+    # a sender chooses the id, and MISP takes some signs in it for wildcards and for "not"
+    return [one for one in found if one.get("value") == bundle]
+
+
+def _is_plain(bundle: str) -> bool:
+    uuid = bundle_uuid(bundle)
+    return bool(uuid) and bundle.lower() == f"bundle--{uuid}"
 
 
 def bundle_uuid(bundle: str) -> str:
