@@ -9,7 +9,7 @@ import pytest
 from eme_connector.adapters.misp import channel
 from eme_connector.domain.delivery import Receipt
 from tests.misp.contract.conftest import _doubles
-from tests.misp.post import Posting, refused, uuid_of, values
+from tests.misp.post import Posting, refused, rendered_as, uuid_of, values
 
 SOON = {"publish_wait_s": 0.1}
 
@@ -119,6 +119,21 @@ class TestPublishing(Posting):
         assert reasons == ["", "blocked-by-workflow", ""]
         assert outcomes[1].learnt["event"] == stopped
         assert [post.event(one)["published"] for one in several] == [True, False, True]
+
+    def test_one_that_we_cannot_render_does_not_keep_the_others(self, post, a, monkeypatch):
+        group = post.group()
+        several = [post.threat(group) for _ in range(3)]
+        wrong = uuid_of(several[0])
+
+        def stumble(event):
+            assert event["uuid"] != wrong
+
+        rendered_as(monkeypatch, stumble)
+
+        outcomes = post.channels["misp"].send_many([post.delivery("misp", t) for t in several])
+
+        reasons = [getattr(one, "reason", "") for one in outcomes]
+        assert reasons == ["internal-error", "", ""]
 
     def test_what_is_not_begun_in_time_is_left_for_another_call(self, post, a, monkeypatch):
         monkeypatch.setattr(channel, "BATCH_S", -1.0)

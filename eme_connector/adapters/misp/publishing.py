@@ -9,10 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from eme_connector.adapters.misp.client import MispClient
 from eme_connector.adapters.misp.connection import Refused
-from eme_connector.domain.delivery import Receipt
+from eme_connector.domain.delivery import MISP_LANE, Receipt
 from eme_connector.errors import DeliveryError
+
+log = structlog.get_logger("eme.delivery")
 
 BLOCKED_PAUSE_S = 60.0
 
@@ -96,6 +100,10 @@ def kept_in(failed: MutableMapping[str, Any], key: str) -> Iterator[None]:
         yield
     except DeliveryError as exc:
         failed[key] = exc
+    except Exception as exc:
+        # a fault of ours in one event keeps no other waiting
+        log.error("send_failed", lane=MISP_LANE, error=type(exc).__name__)
+        failed[key] = DeliveryError("internal-error", type(exc).__name__, maybe_sent=True)
 
 
 def in_time(ends: float) -> None:
