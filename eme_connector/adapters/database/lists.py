@@ -94,10 +94,11 @@ def page(query: ListQuery, rows: Rows, find_number: FindNumber, dialect: str) ->
     words = keywords.sought(query.keyword, dialect)
     if words is None:
         return Page(())
-    values |= {**words.values, "most": keywords.FEW, "first": 0, "last": _MOST}
-    ((matches,),) = rows(keywords.count(dialect), values | {"most": words.most + 1})
+    values |= {**words.values, "most": words.most + 1, "first": 0, "last": _MOST}
+    ((matches,),) = rows(keywords.count(dialect), values)
     if matches <= keywords.FEW:
-        found = rows(_sorted(shape), values) if matches else []
+        # twice as many: some may come before they are read
+        found = rows(_sorted(shape), values | {"most": 2 * keywords.FEW}) if matches else []
         # not how many have the words: most of them may be nothing that this viewer may know of
         return _page(found, values, rows, len(found))
     shape = replace(shape, words=words.parts, listed=matches <= words.most)
@@ -143,7 +144,7 @@ def _page(
     return Page(threats, _encode(last) if last else "", walked, more is None)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _found(shape: Shape) -> Statement:
     """Return: the first rows of the range that all filters let pass."""
     where = [_in_range(shape), *(_holds(name) for name in sorted(shape.by_row))]
@@ -158,27 +159,27 @@ def _found(shape: Shape) -> Statement:
     return Statement(query.order_by(*_descending(shape)).limit(_P("limit")))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _end(shape: Shape) -> Statement:
     """Return: the row of the range behind so many others."""
     query = select(*_columns(shape)).where(_in_range(shape)).order_by(*_descending(shape))
     return Statement(query.limit(1).offset(_P("skipped")))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _threats(shape: Shape) -> Statement:
     """Return: the lowest and the highest number of a threat in the range."""
     numbers = select(func.min(_L.threat), func.max(_L.threat))
     return Statement(numbers.where(_in_range(shape)))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _count(shape: Shape) -> Statement:
     """Return: how many rows the range has."""
     return Statement(select(func.count()).select_from(t.listing).where(_in_range(shape)))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _sorted(shape: Shape) -> Statement:
     """Return: the first rows of the range that are among the few with the words."""
     # the outer join and the limit keep planners from coming by all rows of the viewer instead
