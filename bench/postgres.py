@@ -58,15 +58,18 @@ def run(folder: Path, *, seconds: float, rounds: int) -> dict[str, Any]:
     shim = slow_disk(folder)
     if shim is None:
         return nothing
+    shim = _readable(shim)
     try:
-        server = Durable(free_port(), _readable(shim))
+        server = Durable(free_port(), shim)
+        server.start()
+        try:
+            return _measure(server.create_database(), seconds, rounds)
+        finally:
+            server.stop()
     except PostgresMissing:
         return nothing
-    server.start()
-    try:
-        return _measure(server.create_database(), seconds, rounds)
     finally:
-        server.stop()
+        Path(shim["LD_PRELOAD"]).unlink()
 
 
 def _readable(shim: dict[str, str]) -> dict[str, str]:
