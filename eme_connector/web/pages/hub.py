@@ -1,7 +1,8 @@
 """Wakes every open stream of this process when something changed, and counts them.
 
 Two hundred streams that look at once would hold everybody else up, so they look one after the
-other, and what one has read for its organisation the others take from it.
+other, at most four times a second, and what one has read for its organisation the others take
+from it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from eme_connector.ports import Store
 
 T = TypeVar("T")
 FRESH_S = 0.5
+GATHER_S = 0.25
 SPREAD_S = 0.001
 SPREAD_MOST_S = 0.3
 MOST_LOOKS = 1_000
@@ -76,6 +78,7 @@ class Hub:
             self._heard.wait()
             self._heard.clear()
             self.wake(frozenset({"change"}))
+            time.sleep(GATHER_S)
 
     def wake(self, touched: frozenset[str]) -> None:
         """Wake all who wait when a change was committed."""

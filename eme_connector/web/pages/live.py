@@ -22,7 +22,6 @@ from eme_connector.web.pages.reader import Reader, reader, still_here
 
 HEARTBEAT_S = 15.0
 RECHECK_S = 2.0
-GATHER_S = 0.2
 BATCH = 500
 RETRY_MS = 2_000
 
@@ -91,7 +90,6 @@ def stream(store: Store, hub: Hub, viewer: Callable[[], str | None], after: int)
         if text:
             after, beat = last, now
             yield text
-            time.sleep(GATHER_S)
         elif now - beat >= HEARTBEAT_S:
             beat = now
             yield ": still here\n\n"
