@@ -46,13 +46,13 @@ def sg() -> None:
 @click.pass_obj
 def status(context: Context, as_json: bool) -> None:
     """Show what the last cycle found at each target, and who wrote there; nothing is asked."""
-    from eme_connector.usecases.relay_status import standings
+    from eme_connector.usecases.relay_status import document, standings
 
     with context.system() as eme:
         found = standings(caller=local_admin(eme), system=eme)
     lines = [line for one in found for line in sg_text.standing(one)]
-    document = {"targets": [sg_text.standing_document(one) for one in found]}
-    show(document, as_json, lines or ["no target is configured: add a section `sync:`"])
+    told = {"targets": [document(one) for one in found]}
+    show(told, as_json, lines or ["no target is configured: add a section `sync:`"])
 
 
 @sg.command()

@@ -129,25 +129,6 @@ def standing(one: Standing) -> list[str]:
     return lines
 
 
-def standing_document(one: Standing) -> dict[str, Any]:
-    """Return how a target stood at its last cycle as JSON shows it."""
-    from dataclasses import asdict
-
-    return {
-        "target": one.name,
-        "kind": one.kind,
-        "url": one.url,
-        "state": one.state,
-        "reason": one.turn.reason,
-        "ended_at": one.turn.ended_at,
-        "succeeded_at": one.turn.succeeded_at,
-        "found": dict(one.turn.detail),
-        "last_apply": asdict(one.applied) if one.applied else None,
-        "last_undo": asdict(one.undone) if one.undone else None,
-        "came_back": [asdict(dead) for dead in one.came_back],
-    }
-
-
 def run_row(run: Run) -> tuple[Any, ...]:
     """Return a run as a row of `eme sg log`."""
     state = f"{run.state} ({run.reason})" if run.reason else run.state

@@ -7,8 +7,8 @@ confirms exactly what they have read, and takes back exactly the run that they h
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
 
 from eme_connector.config import SyncTarget
 from eme_connector.domain.relay import Run, Tombstone, Write
@@ -76,6 +76,23 @@ def find_standing(target: str, *, caller: Caller, system: System) -> Standing:
         if one.name == target:
             return one
     raise NotFound(f"no target in the configuration is called {target}")
+
+
+def document(one: Standing) -> dict[str, Any]:
+    """Return how a target stands as JSON shows it."""
+    return {
+        "target": one.name,
+        "kind": one.kind,
+        "url": one.url,
+        "state": one.state,
+        "reason": one.turn.reason,
+        "ended_at": one.turn.ended_at,
+        "succeeded_at": one.turn.succeeded_at,
+        "found": dict(one.turn.detail),
+        "last_apply": asdict(one.applied) if one.applied else None,
+        "last_undo": asdict(one.undone) if one.undone else None,
+        "came_back": [asdict(dead) for dead in one.came_back],
+    }
 
 
 def read_run(run: str, *, caller: Caller, system: System) -> tuple[Run, tuple[Write, ...]]:

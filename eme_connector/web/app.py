@@ -33,6 +33,7 @@ from eme_connector.web import (
     peers,
     policies,
     problems,
+    relay,
     routes,
     session,
     synchronization,
@@ -56,6 +57,7 @@ _APIS = (
     vulnerability_scanning,
     session,
     operation,
+    relay,
 )
 
 

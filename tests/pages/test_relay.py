@@ -274,6 +274,20 @@ def test_it_is_for_administrators_of_our_own_organisation(site, name):
     assert f'href="{PATH}"' not in client.get("/threats").text
 
 
+def test_the_api_tells_the_same_to_the_same_people(site, there, misp):
+    apply(site)
+    lose(there, 8)
+    apply(site)
+
+    (found,) = site.client("anna").get("/api/v1/relay/targets").get_json()["targets"]
+
+    assert (found["target"], found["state"]) == ("fleet", "differs")
+    assert len(found["found"]["held"][0]["steps"]) == 8
+    assert found["last_apply"]["by"] == "anna"
+    for name in ("bob", "carl", "vera", "olga"):
+        assert site.client(name).get("/api/v1/relay/targets").status_code == 403
+
+
 def test_an_unknown_target_or_run_is_not_there(site):
     assert site.client("anna").get(f"{PATH}/nosuch/undo").status_code == 404
     assert site.post("anna", f"{PATH}/nosuch/apply").status_code == 404
