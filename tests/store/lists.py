@@ -124,6 +124,24 @@ class ListContract:
         assert store.list_threats(ListQuery(str(uuid4()))).threats == ()
         assert len(asked) <= 3
 
+    def test_who_was_first_met_in_a_failed_work_never_stands_for_another(self, store):
+        failed, other = str(uuid4()), str(uuid4())
+
+        def fail(tx):
+            tx.add_threat(some(), b"{}", viewers=[failed])
+            tx.add_threat(some(), b"{}", viewers=[failed])
+            raise KeyError("mine")
+
+        with pytest.raises(KeyError):
+            store.transact(fail)
+        theirs = put(store, some(), [other])
+        assert store.list_threats(ListQuery(failed)).threats == ()
+        ours = put(store, some(), [failed])
+
+        assert store.list_threats(ListQuery(failed)).threats == (ours,)
+        assert store.list_threats(ListQuery(other)).threats == (theirs,)
+        assert store.find_visible_threat(theirs.id, failed) is None
+
     @pytest.mark.parametrize(
         ("keyword", "is_there"),
         [("AML.T0043", True), ("aml t0043", True), ("T0043.AML", False), ("caf\u00e9", True),
