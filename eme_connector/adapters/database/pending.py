@@ -17,10 +17,14 @@ from eme_connector.adapters.database import changes
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.statements import Connection, Statement, add_to, put_into
 
-_LAST_ID = {
-    table.name: Statement(select(func.coalesce(func.max(table.c.id), 0)))
-    for table in (t.audit, t.delivery)
-}
+# all at once: each statement makes the one writer give up the interpreter
+_NUMBERED = (changes.NAME, t.audit.name, t.delivery.name)
+_LAST = Statement(
+    select(
+        select(t.sequence.c.value).where(t.sequence.c.name == changes.NAME).scalar_subquery(),
+        *(select(func.max(table.c.id)).scalar_subquery() for table in (t.audit, t.delivery)),
+    )
+)
 _NEW_IDS = Statement(
     select(func.nextval(func.pg_get_serial_sequence(bindparam("of_table"), "id"))).select_from(
         func.generate_series(literal_column("1"), bindparam("many"))
@@ -37,6 +41,7 @@ class Pending:
         self._counts: dict[tuple[str, tuple[Any, ...]], Counter[str]] = defaultdict(Counter)
         self._records: list[dict[str, Any]] = []
         self._last: dict[str, int] = {}
+        self._given: set[str] = set()
         self._has_number = False
 
     def count(self, table: Table, key: tuple[Any, ...], counters: Iterable[str], n: int) -> None:
@@ -56,7 +61,7 @@ class Pending:
     def next_change(self) -> int:
         """Return the number of the next change."""
         if self._db.dialect.name != "postgresql":
-            return self._following(changes.NAME, changes.KEPT, 1)[0]
+            return self._following(changes.NAME, 1)[0]
         found = self._db.one(changes.NEXT if self._has_number else changes.FIRST, {})
         assert found is not None
         self._has_number = True
@@ -72,7 +77,7 @@ class Pending:
         """Write it all, and what the connection holds back."""
         self._write_records()
         self._db.flush()
-        if changes.NAME in self._last:
+        if changes.NAME in self._given:
             number = self._last[changes.NAME]
             self._db.run(put_into(t.sequence), {"name": changes.NAME, "value": number})
         # in one order everywhere, so that no two transactions wait for each other
@@ -100,13 +105,15 @@ class Pending:
         if self._db.dialect.name == "postgresql":
             rows = self._db.all(_NEW_IDS, {"of_table": table.name, "many": many})
             return [number for (number,) in rows]
-        return self._following(table.name, _LAST_ID[table.name], many)
+        return self._following(table.name, many)
 
-    def _following(self, name: str, last: Statement, many: int) -> range:
+    def _following(self, name: str, many: int) -> range:
         """Return the next numbers of *name*: nobody else gives any before our COMMIT."""
-        if name not in self._last:
-            found = self._db.one(last, {})
-            self._last[name] = int(found[0]) if found else 0
+        if not self._last:
+            found = self._db.one(_LAST, {})
+            assert found is not None
+            self._last = {one: last or 0 for one, last in zip(_NUMBERED, found, strict=True)}
+        self._given.add(name)
         first = self._last[name] + 1
         self._last[name] += many
         return range(first, first + many)
