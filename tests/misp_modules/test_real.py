@@ -1,9 +1,9 @@
 """Our modules called by a real MISP, and not by us in its name.
 
 EME_TEST_MISP_MODULES=1 beside EME_TEST_MISP_A_URL and EME_TEST_MISP_A_ADMIN_KEY: the settings of
-that MISP for modules are ours while it runs, and as before afterwards. With =workflow its trigger
-*Event Publish* has to lead what is tagged `eme-test:gate` to `eme_gate`, and what is tagged
-`eme-test:create` to `eme_create`.
+that MISP for modules are ours while it runs; what had a value gets it back. With =workflow its
+trigger *Event Publish* has to lead what is tagged `eme-test:gate` to `eme_gate`, and what is
+tagged `eme-test:create` to `eme_create`.
 """
 
 from __future__ import annotations
@@ -42,15 +42,17 @@ FAMILIES = {
 @pytest.fixture(scope="module")
 def misp(server, sidecar):
     made = Side(os.environ[REAL[0]], os.environ[REAL[1]])
-    wanted = {
-        "Plugin.Enrichment_eme_lookup_eme_url": sidecar.url,
-        "Plugin.Enrichment_eme_lookup_eme_token": sidecar.token,
-    }
     address, _, port = server.url.rpartition(":")
+    # a module has settings only while its server answers, so these come last and go first
+    wanted = {}
     for family, names in FAMILIES.items():
         known = {"services_enable": True, "services_url": address, "services_port": int(port)}
         known |= {f"{name}_enabled": True for name in names}
         wanted |= {f"Plugin.{family}_{name}": value for name, value in known.items()}
+    wanted |= {
+        "Plugin.Enrichment_eme_lookup_eme_url": sidecar.url,
+        "Plugin.Enrichment_eme_lookup_eme_token": sidecar.token,
+    }
     with settings(made, wanted):
         yield made
 
@@ -63,8 +65,10 @@ def settings(misp, wanted):
             change(misp, name, value)
         yield
     finally:
-        for name, value in before.items():
-            change(misp, name, "" if value is None else value)
+        for name, value in reversed(before.items()):
+            # what was not set cannot be unset
+            if value not in (None, ""):
+                change(misp, name, value)
 
 
 def change(misp, name, value):
