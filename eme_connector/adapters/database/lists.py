@@ -20,6 +20,7 @@ from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, select,
 
 from eme_connector.adapters.database import entries, keywords
 from eme_connector.adapters.database import tables as t
+from eme_connector.adapters.database.keywords import Sought
 from eme_connector.adapters.database.statements import Statement
 from eme_connector.domain.listing import MAX_PAGE, MAX_WALK, ListQuery, Order, Page
 from eme_connector.errors import Fault, InvalidInput
@@ -89,39 +90,53 @@ def page(query: ListQuery, rows: Rows, find_number: FindNumber, dialect: str) ->
     values: dict[str, Any] = {**filters, "limit": min(query.limit, MAX_PAGE) + 1}
     values |= _bound("above", above) | _bound("down_to", down_to)
     shape = Shape(dialect, query.order, frozenset(filters) - {"viewer"})
-    if not query.keyword.strip():
-        return _walk(shape, values, rows)
-    words = keywords.sought(query.keyword, dialect)
-    if words is None:
-        return Page(())
+    if query.keyword.strip():
+        words = keywords.sought(query.keyword, dialect)
+        return _with_words(shape, words, values, rows) if words else Page(())
+    if not shape.by_row:
+        found = rows(_found(shape), values)
+        return _page(found, values, rows, len(found))
+    end, about = _ended(shape, values, rows)
+    return _walked(shape, about, rows, rows(_found(shape), about), end)
+
+
+def _with_words(shape: Shape, words: Sought, values: dict[str, Any], rows: Rows) -> Page:
+    looked = replace(shape, words=words.parts)
     values |= {**words.values, "most": words.most + 1, "first": 0, "last": _MOST}
-    ((matches,),) = rows(keywords.count(dialect), values)
+    end, about = _ended(shape, values, rows)
+    found = None
+    if shape.order == "newest":
+        ((first, last),) = rows(_threats(shape.range), about)
+        if first is not None and last - first < NEAR:
+            known = about | {"first": first, "last": last}
+            found = rows(_found(replace(looked, listed=True)), known)
+            if len(found) == values["limit"]:  # as of frequent words: to count them would cost more
+                return _walked(shape, about, rows, found, end)
+    ((matches,),) = rows(keywords.count(shape.dialect), values)
     if matches <= keywords.FEW:
         # twice as many: some may come before they are read
         found = rows(_sorted(shape), values | {"most": 2 * keywords.FEW}) if matches else []
         # not how many have the words: most of them may be nothing that this viewer may know of
         return _page(found, values, rows, len(found))
-    shape = replace(shape, words=words.parts, listed=matches <= words.most)
-    return _walk(shape, values, rows)
+    if found is None:
+        found = rows(_found(replace(looked, listed=matches <= words.most)), about)
+    return _walked(shape, about, rows, found, end)
 
 
-def _walk(shape: Shape, values: dict[str, Any], rows: Rows) -> Page:
-    if not shape.by_row and shape.words is None:
-        found = rows(_found(shape), values)
-        return _page(found, values, rows, len(found))
-    # whatever comes and goes between the statements, the walk ends at this row
+def _ended(shape: Shape, values: dict[str, Any], rows: Rows) -> tuple[Key | None, dict[str, Any]]:
+    """Return the row at which the walk ends, whatever comes and goes, and *values* with it."""
     end = rows(_end(shape.range), values | {"skipped": MAX_WALK - 1})
-    if end:
-        values |= _bound("down_to", end[0])
-    if shape.words is not None and not shape.listed and shape.order == "newest":
-        ((first, last),) = rows(_threats(shape.range), values)
-        if first is not None and last - first < NEAR:
-            shape, values = replace(shape, listed=True), values | {"first": first, "last": last}
-    found = rows(_found(shape), values)
+    return (end[0], values | _bound("down_to", end[0])) if end else (None, values)
+
+
+def _walked(
+    shape: Shape, values: dict[str, Any], rows: Rows, found: Sequence[Key], end: Key | None
+) -> Page:
+    """Return the page of what was *found* down to the *end* of the walk."""
     if len(found) == values["limit"]:
-        values |= _bound("down_to", found[-1])
+        values = values | _bound("down_to", found[-1])
     elif end:
-        return _page(found, values, rows, MAX_WALK, more=end[0])
+        return _page(found, values, rows, MAX_WALK, more=end)
     ((walked,),) = rows(_count(shape.range), values)
     return _page(found, values, rows, walked)
 
