@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import structlog
 from pydantic_core import from_json
 from sqlalchemy import (
     BindParameter,
@@ -38,6 +39,7 @@ from eme_connector.adapters.database.statements import Connection, Statement
 from eme_connector.adapters.database.totals import DAY, Counted, keyword_of
 from eme_connector.errors import StoreUnavailable
 
+log = structlog.get_logger("eme.keywords")
 INTERVAL_S = 0.5
 BATCH = 500
 FEW = 1_000
@@ -216,6 +218,9 @@ class KeywordFollower:
                 more = self._follow()
             except StoreUnavailable:
                 more = False  # it stays behind, which `lag` shows
+            except Exception as exc:
+                more = False
+                log.error("keywords_not_followed", error=type(exc).__name__)
             if not more:
                 self._ended.wait(INTERVAL_S)
 
