@@ -29,3 +29,21 @@ def test_a_turn_that_fails_is_followed_by_another(monkeypatch, error):
         assert went_on.wait(5)
     finally:
         follower.stop()
+
+
+def test_a_change_is_followed_at_once(monkeypatch):
+    monkeypatch.setattr(keywords, "INTERVAL_S", 60)
+    turns = threading.Semaphore(0)
+
+    def follow() -> bool:
+        turns.release()
+        return False
+
+    follower = KeywordFollower(follow)
+    follower.start()
+    try:
+        assert turns.acquire(timeout=5)
+        follower.wake()
+        assert turns.acquire(timeout=5)
+    finally:
+        follower.stop()

@@ -42,6 +42,7 @@ class DatabaseStore(DatabaseReads, RelayQueries):
         self._listeners: list[Listener] = []
         self._lock = threading.Lock()
         self._bells: list[ports.Bell] = []
+        self._follower = KeywordFollower(self.follow_keywords)
         self._writer: SqliteWriter | PooledWriter
         if self._url.get_backend_name() == "sqlite":
             path = self._url.database or ""
@@ -54,7 +55,6 @@ class DatabaseStore(DatabaseReads, RelayQueries):
         else:
             self._writer = PooledWriter(url, clock, self._committed, self._numbers)
             self.connect_bell(Bell(PostgresLine(url), self.hear))
-        self._follower = KeywordFollower(self.follow_keywords)
         self._follower.start()
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
@@ -119,6 +119,8 @@ class DatabaseStore(DatabaseReads, RelayQueries):
         self._engine.dispose()
 
     def _committed(self, topics: frozenset[str]) -> None:
+        if "change" in topics and isinstance(self._writer, SqliteWriter):
+            self._follower.wake()  # else each of many processes would, at every change
         self.hear(topics)
         for bell in self._bells:
             bell.ring(topics)

@@ -41,7 +41,8 @@ from eme_connector.errors import StoreUnavailable
 
 log = structlog.get_logger("eme.keywords")
 INTERVAL_S = 0.5
-BATCH = 500
+GATHER_S = 0.05
+BATCH = 100
 FEW = 1_000
 MANY = 10_000
 CURSOR = "keywords"
@@ -196,33 +197,46 @@ def index(connection: Connection, words: Words, now: float) -> bool:
 
 
 class KeywordFollower:
-    """A thread that indexes the text of threats that changed."""
+    """A thread that indexes the text of threats that changed.
+
+    Little at a time: on SQLite whoever is accepted meanwhile waits until it is written.
+    """
 
     def __init__(self, follow: Callable[[], bool]) -> None:
         self._follow = follow
-        self._ended = threading.Event()
+        self._ended, self._woken = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="eme-keywords", daemon=True)
 
     def start(self) -> None:
         """Begin; it goes on from the cursor that the database keeps."""
         self._thread.start()
 
+    def wake(self) -> None:
+        """Say that something has changed: it need not wait for its next look."""
+        self._woken.set()
+
     def stop(self) -> None:
         """End the thread."""
         self._ended.set()
+        self._woken.set()
         self._thread.join(5)
 
     def _run(self) -> None:
-        while not self._ended.wait(0):
-            try:
-                more = self._follow()
-            except StoreUnavailable:
-                more = False  # it stays behind, which `lag` shows
-            except Exception as exc:
-                more = False
-                log.error("keywords_not_followed", error=type(exc).__name__)
-            if not more:
-                self._ended.wait(INTERVAL_S)
+        while not self._ended.is_set():
+            self._woken.clear()
+            if not self._has_more():
+                self._ended.wait(GATHER_S)
+                self._woken.wait(INTERVAL_S)
+
+    def _has_more(self) -> bool:
+        try:
+            return self._follow()
+        except StoreUnavailable:
+            pass  # it stays behind, which `lag` shows
+        except Exception as exc:
+            log.error("keywords_not_followed", error=type(exc).__name__)
+        self._ended.wait(INTERVAL_S)
+        return False
 
 
 def document(threat: dict[str, Any]) -> str:
