@@ -27,6 +27,7 @@ from eme_connector.domain.threat import Decision, Threat, Waiting
 from eme_connector.web.app import create_app
 from tests.build import CERT, CI, GROUP, OTHER_CI
 from tests.build import threat as build_threat
+from tests.doubles.cerebrate import CerebrateServer
 
 PASSWORD = "correct horse battery"
 _HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
@@ -201,3 +202,16 @@ def _tree() -> dict[str, Any]:
         "sharing_groups": [{"uuid": GROUP, "name": "Transport", "members": [CI, CERT]}],
         "live": {"max_streams": 4},
     }  # fmt: skip
+
+
+@pytest.fixture
+def there():
+    """A Cerebrate with a group of twelve."""
+    server = CerebrateServer()
+    state = server.state
+    names = {CI: "CI-1", OTHER_CI: "CI-2", CERT: "CERT <b>One</b>"}
+    known = [state.organisation(uuid=uuid, name=name)["id"] for uuid, name in names.items()]
+    many = [state.organisation(name=f"Operator of the network {n}")["id"] for n in range(9)]
+    state.group(known[2], [*known, *many], uuid=GROUP, name="Transport <i>")
+    yield server
+    server.close()

@@ -8,25 +8,12 @@ import pytest
 
 from eme_connector.bootstrap import build
 from eme_connector.config import parse
-from tests.build import CERT, CI, GROUP, OTHER_CI
+from tests.build import GROUP, OTHER_CI
 from tests.doubles.cerebrate import CerebrateServer
 from tests.pages.conftest import _tree
 from tests.pages.test_looks import SCREENS, serious
 
 PATH = "/sharing/cerebrate"
-
-
-@pytest.fixture
-def there():
-    """A Cerebrate with a group of twelve."""
-    server = CerebrateServer()
-    state = server.state
-    names = {CI: "CI-1", OTHER_CI: "CI-2", CERT: "CERT <b>One</b>"}
-    known = [state.organisation(uuid=uuid, name=name)["id"] for uuid, name in names.items()]
-    many = [state.organisation(name=f"Operator of the network {n}")["id"] for n in range(9)]
-    state.group(known[2], [*known, *many], uuid=GROUP, name="Transport")
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -15,26 +15,12 @@ from eme_connector.bootstrap import build
 from eme_connector.config import parse
 from eme_connector.usecases import relay_fleet
 from eme_connector.web.app import create_app
-from tests.build import CERT, CI, GROUP, OTHER_CI
-from tests.doubles.cerebrate import CerebrateServer
+from tests.build import GROUP
 from tests.doubles.misp import Misp
 from tests.pages.conftest import Site, _tree, token_of
 from tests.pages.test_looks import SCREENS, serious
 
 PATH = "/sharing/groups"
-
-
-@pytest.fixture
-def there():
-    """A Cerebrate with a group of twelve."""
-    server = CerebrateServer()
-    state = server.state
-    names = {CI: "CI-1", OTHER_CI: "CI-2", CERT: "CERT <b>One</b>"}
-    known = [state.organisation(uuid=uuid, name=name)["id"] for uuid, name in names.items()]
-    many = [state.organisation(name=f"Operator of the network {n}")["id"] for n in range(9)]
-    state.group(known[2], [*known, *many], uuid=GROUP, name="Transport <i>")
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from pathlib import Path
+
+from tests.servers.listening import wait_for
 
 OLD = "v2.6", "2.6"
 
@@ -45,13 +45,7 @@ class Caddy:
             [self._program, "run", "--config", config, "--adapter", "caddyfile"],
             stderr=(self._folder / "caddy.log").open("wb"), env=os.environ | home,
         )  # fmt: skip
-        until = time.monotonic() + 10
-        while time.monotonic() < until and self._process.poll() is None:
-            with socket.socket() as trying:
-                if trying.connect_ex(("127.0.0.1", self._port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise AssertionError((self._folder / "caddy.log").read_text())
+        wait_for(self._process, self._port, self._folder / "caddy.log")
 
     def stop(self) -> None:
         if self._process is not None:

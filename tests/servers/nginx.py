@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from pathlib import Path
+
+from tests.servers.listening import wait_for
 
 _MAIN = """
 daemon off;
@@ -50,13 +50,7 @@ class Nginx:
             [self._program, "-c", str(self._folder / "nginx.conf"), "-p", str(self._folder)],
             stderr=(self._folder / "nginx.log").open("wb"),
         )
-        until = time.monotonic() + 10
-        while time.monotonic() < until and self._process.poll() is None:
-            with socket.socket() as trying:
-                if trying.connect_ex(("127.0.0.1", self._port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise AssertionError((self._folder / "nginx.log").read_text())
+        wait_for(self._process, self._port, self._folder / "nginx.log")
 
     def stop(self) -> None:
         if self._process is not None:
