@@ -19,12 +19,15 @@ from typing import Any
 import structlog
 from pydantic_core import from_json
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ColumnElement,
     FromClause,
     Select,
     and_,
     bindparam,
+    case,
+    cast,
     column,
     func,
     literal_column,
@@ -45,6 +48,7 @@ GATHER_S = 0.05
 BATCH = 100
 FEW = 1_000
 MANY = 10_000
+SAMPLE, COMMON = 256, 8
 CURSOR = "keywords"
 
 SCHEMA = {
@@ -58,11 +62,10 @@ _INDEX = table("keyword_index", column("rowid"), column("document"))
 # where FTS5 keeps the document itself: to look at one row's is far cheaper than to ask the index
 _DOCUMENTS = table("keyword_index_content", column("id"), column("c0"))
 _TOKEN = re.compile(r"[^\W_]+")
+_QUERY = func.to_tsquery(literal_column("'simple'"), bindparam("words"))
 _MATCH: dict[str, ColumnElement[bool]] = {
     "sqlite": literal_column("keyword_index").bool_op("MATCH")(bindparam("words")),
-    "postgresql": _INDEX.c.document.bool_op("@@")(
-        func.to_tsquery(literal_column("'simple'"), bindparam("words"))
-    ),
+    "postgresql": _INDEX.c.document.bool_op("@@")(_QUERY),
 }
 _DROP = Statement(text("DELETE FROM keyword_index WHERE rowid = :seq"))
 _ADD = {
@@ -128,9 +131,9 @@ def sought(keyword: str, dialect: str) -> Sought | None:
     words = [word for word in map(_tokens, keyword.split()) if word]
     if not words:
         return None
-    most = MANY if " " not in " ".join(words) else FEW
     if dialect == "postgresql":
-        return Sought({"words": " & ".join(word.replace(" ", " <-> ") for word in words)}, 0, most)
+        return Sought({"words": " & ".join(word.replace(" ", " <-> ") for word in words)}, 0, FEW)
+    most = MANY if " " not in " ".join(words) else FEW
     parts = {f"word_{number}": f" {word} " for number, word in enumerate(words)}
     asked = " ".join(f'"{word}"' for word in words)
     return Sought({"words": asked} | parts, len(parts), most)
@@ -155,11 +158,30 @@ def has(
     return _DOCUMENTS, and_(_DOCUMENTS.c.id == seq, *held)
 
 
+def has_at(seq: ColumnElement[int]) -> ColumnElement[bool]:
+    """Return when the threat *seq* has the words, for PostgreSQL: each row by itself."""
+    asked = select(_QUERY).scalar_subquery()  # not of the row: read once
+    where = _INDEX.c.rowid == seq
+    return select(_INDEX.c.document.bool_op("@@")(asked)).where(where).scalar_subquery()
+
+
 @lru_cache
 def count(dialect: str) -> Statement:
-    """Return the statement that counts what has the `words`, up to `most`."""
+    """Return the statement that counts what has the `words`, up to `most`.
+
+    PostgreSQL collects all that have them before it can count the first. So it first looks at
+    the SAMPLE newest: of words that COMMON of these have, `most` is told.
+    """
     found = matches(dialect).limit(bindparam("most")).subquery()
-    return Statement(select(func.count()).select_from(found))
+    counted = select(func.count()).select_from(found)
+    if dialect != "postgresql":
+        return Statement(counted)
+    newest = select(_INDEX.c.document).order_by(_INDEX.c.rowid.desc()).limit(SAMPLE).subquery()
+    have = func.count().filter(newest.c.document.bool_op("@@")(_QUERY))
+    is_common = select(and_(func.count() == SAMPLE, have >= COMMON)).select_from(newest)
+    most = cast(bindparam("most"), BigInteger)
+    told = case((is_common.scalar_subquery(), most), else_=counted.scalar_subquery())
+    return Statement(select(told))
 
 
 @dataclass(frozen=True, slots=True)

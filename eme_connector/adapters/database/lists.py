@@ -16,7 +16,22 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, select, tuple_
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    and_,
+    any_,
+    bindparam,
+    cast,
+    false,
+    func,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.dialects import sqlite
 
 from eme_connector.adapters.database import entries, keywords
 from eme_connector.adapters.database import tables as t
@@ -96,6 +111,8 @@ def page(query: ListQuery, rows: Rows, find_number: FindNumber, dialect: str) ->
     if not shape.by_row:
         found = rows(_found(shape), values)
         return _page(found, values, rows, len(found))
+    if dialect == "postgresql":
+        return _at_once(shape, values, rows)
     end, about = _ended(shape, values, rows)
     return _walked(shape, about, rows, rows(_found(shape), about), end)
 
@@ -103,6 +120,11 @@ def page(query: ListQuery, rows: Rows, find_number: FindNumber, dialect: str) ->
 def _with_words(shape: Shape, words: Sought, values: dict[str, Any], rows: Rows) -> Page:
     looked = replace(shape, words=words.parts)
     values |= {**words.values, "most": words.most + 1, "first": 0, "last": _MOST}
+    if shape.dialect == "postgresql":
+        ((matches,),) = rows(keywords.count(shape.dialect), values)
+        if matches > words.most:
+            return _at_once(looked, values, rows)
+        return _of_few(shape, matches, values, rows)
     end, about = _ended(shape, values, rows)
     found = None
     if shape.order == "newest":
@@ -114,13 +136,26 @@ def _with_words(shape: Shape, words: Sought, values: dict[str, Any], rows: Rows)
                 return _walked(shape, about, rows, found, end)
     ((matches,),) = rows(keywords.count(shape.dialect), values)
     if matches <= keywords.FEW:
-        # twice as many: some may come before they are read
-        found = rows(_sorted(shape), values | {"most": 2 * keywords.FEW}) if matches else []
-        # not how many have the words: most of them may be nothing that this viewer may know of
-        return _page(found, values, rows, len(found))
+        return _of_few(shape, matches, values, rows)
     if found is None:
         found = rows(_found(replace(looked, listed=matches <= words.most)), about)
     return _walked(shape, about, rows, found, end)
+
+
+def _of_few(shape: Shape, matches: int, values: dict[str, Any], rows: Rows) -> Page:
+    """Return the page of the few threats that have the words, sorted."""
+    # twice as many: some may come before they are read
+    found = rows(_sorted(shape), values | {"most": 2 * keywords.FEW}) if matches else []
+    # not how many have the words: most of them may be nothing that this viewer may know of
+    return _page(found, values, rows, len(found))
+
+
+def _at_once(shape: Shape, values: dict[str, Any], rows: Rows) -> Page:
+    """Return the page of a walk whose end comes with what was found, from one snapshot."""
+    told = rows(_found_or_end(shape), values | {"walk": MAX_WALK, "skipped": MAX_WALK - 1})
+    found = [key for *key, is_end in told if not is_end]
+    end = next((key for *key, is_end in told if is_end), None)
+    return _walked(shape, values, rows, found, end)
 
 
 def _ended(shape: Shape, values: dict[str, Any], rows: Rows) -> tuple[Key | None, dict[str, Any]]:
@@ -153,7 +188,8 @@ def _page(
     shown = found[: values["limit"] - 1]
     last = shown[-1] if len(found) > len(shown) else more
     numbers = [row[-1] for row in shown]
-    named = {f"number_{place}": one for place, one in enumerate(numbers)}
+    named: dict[str, Any] = {f"number_{place}": one for place, one in enumerate(numbers)}
+    named["numbers"] = numbers
     bodies: dict[int, str] = dict(rows(_bodies(len(numbers)), named)) if numbers else {}
     threats = tuple(load_threat(bodies[one]) for one in numbers if one in bodies)
     return Page(threats, _encode(last) if last else "", walked, more is None)
@@ -172,6 +208,24 @@ def _found(shape: Shape) -> Statement:
         source = source.join(documents, has)
     query = select(*_columns(shape)).select_from(source).where(and_(*where))
     return Statement(query.order_by(*_descending(shape)).limit(_P("limit")))
+
+
+@lru_cache(maxsize=1024)
+def _found_or_end(shape: Shape) -> Statement:
+    """Return: the first rows of the walk that all filters let pass, behind too few its end.
+
+    For PostgreSQL, which reads no more of either part than the limit wants.
+    """
+    names = {"threat", *shape.keys, *(_TIMES.get(name, name) for name in shape.by_row)}
+    query = select(*(_L[name] for name in sorted(names))).where(_in_range(shape))
+    walk = query.order_by(*_descending(shape)).limit(_P("walk")).subquery("walk")
+    where = [_holds(name, walk.c) for name in sorted(shape.by_row)]
+    if shape.words is not None:  # after the filters, as it is the dearest of them
+        where.append(keywords.has_at(walk.c.threat))
+    passed = select(*_columns(shape, walk.c), false().label("is_end")).where(and_(*where))
+    end = select(*_columns(shape), true()).where(_in_range(shape)).order_by(*_descending(shape))
+    both = union_all(passed.limit(_P("limit")), end.limit(1).offset(_P("skipped")))
+    return Statement(both.limit(_P("limit")))
 
 
 @lru_cache(maxsize=1024)
@@ -212,7 +266,11 @@ def _sorted(shape: Shape) -> Statement:
 @lru_cache(maxsize=MAX_PAGE + 1)
 def _bodies(many: int) -> Statement:
     numbers: list[Any] = [_P(f"number_{place}") for place in range(many)]
-    return Statement(select(t.threat.c.seq, t.threat.c.body).where(t.threat.c.seq.in_(numbers)))
+    seq, query = t.threat.c.seq, select(t.threat.c.seq, t.threat.c.body)
+    given = cast(_P("numbers"), ARRAY(BigInteger))
+    return Statement(
+        lambda m: query.where(seq.in_(numbers) if m is sqlite else seq == any_(given))
+    )
 
 
 def _columns(shape: Shape, entry: Any = _L) -> list[ColumnElement[Any]]:
