@@ -8,8 +8,9 @@ leaves a table that grows: what came since its last turn is not marked as visibl
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,33 @@ from sqlalchemy import Table
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database import upgrade
 from eme_connector.adapters.database.rows import SHARDS
+from eme_connector.demo.processes import free_port
+from tests.servers.postgres import Postgres
 
 VACUUMED = 0.85
 _ALIKE = (t.organisation, t.keyword_counted, t.keyword_total)
 _GROWING = (t.threat, t.listing)
 _WORDS = "keyword_index"
+
+
+@contextmanager
+def copied(path: Path) -> Iterator[str]:
+    """Yield the URL of a copy of the SQLite database at *path*, on a server that ends after.
+
+    Its settings are those that come with it, and its files are on a disk.
+
+    Raises:
+        PostgresMissing: no server programs are installed.
+    """
+    server = Postgres(free_port(), tempfile.gettempdir())
+    server.flush = True
+    server.start()
+    try:
+        url = server.create_database()
+        copy(path, url)
+        yield url
+    finally:
+        server.stop()
 
 
 def copy(path: Path, url: str) -> None:

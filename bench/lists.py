@@ -1,17 +1,18 @@
 """Lists and charts over many threats: at the store, and over HTTP while detections come in.
 
-`python -m bench.lists [ROWS]` runs it alone. Deliveries are held back meanwhile: what is measured
-is accepting and reading. Accepts beside lists are measured once more with each flush 1 ms slower.
+`python -m bench.lists [ROWS]` runs it alone, with `--postgresql` what is measured at the store, on
+SQLite and on PostgreSQL. Deliveries are held back meanwhile: what is measured is accepting and
+reading. Accepts beside lists are measured once more with each flush 1 ms slower.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
 import sqlite3
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -27,6 +28,7 @@ from uuid import uuid4
 import requests
 
 from bench import offer
+from bench.copied import copied
 from bench.fill import DAYS, THREATS, WORDS, Cast, check, fill
 from bench.machine import slow_disk
 from bench.world import hold_deliveries, new_world, started
@@ -35,6 +37,7 @@ from eme_connector.demo.world import World
 from eme_connector.domain.listing import ListQuery, Order
 from eme_connector.domain.risk import Band
 from eme_connector.domain.threat import Kind, Status
+from tests.servers.postgres import PostgresMissing
 
 ORGANISATIONS, LISTS, FOLLOWED = 50, 1000, 2
 RATE, LISTS_PER_S = 500, 5
@@ -67,8 +70,11 @@ class Timed:
         }
 
 
-def run(folder: Path, *, rows: int, quick: bool) -> dict[str, Any]:
-    """Fill a database of *rows* threats in *folder*, measure, and return what was found."""
+def run(folder: Path, *, rows: int, quick: bool, stores_alone: bool = False) -> dict[str, Any]:
+    """Fill a database of *rows* threats in *folder*, measure, and return what was found.
+
+    A run that is not *quick* measures the same database on PostgreSQL too.
+    """
     folder = folder / f"lists-{rows}"
     names = [f"Operator {number}" for number in range(ORGANISATIONS)]
     world = new_world(folder, hold_deliveries, names)
@@ -80,6 +86,10 @@ def run(folder: Path, *, rows: int, quick: bool) -> dict[str, Any]:
     found = {"rows": rows, "fill_s": round(time.monotonic() - began, 1)}
     with closing(open_store(f"sqlite:///{path}")) as store:
         found |= _at_the_store(store, path, cast) | _frequent_word(store, path, cast)
+    if not quick:
+        found |= _on_postgresql(path, cast)
+    if stores_alone:
+        return found
     accepts = Accepts(world)
     with started(world, "ci"):
         found |= _over_http(accepts, cast, quick) | _beside_lists(accepts, cast, quick)
@@ -148,6 +158,18 @@ def _at_the_store(store: DatabaseStore, path: Path, cast: Cast) -> dict[str, Any
         **timed.told("list_store"),
         **{f"list_store_{kind}_p95_ms": one.p95() for kind, one in sorted(kinds.items())},
     }
+
+
+def _on_postgresql(path: Path, cast: Cast) -> dict[str, Any]:
+    """Measure a copy at the store; null where there is no PostgreSQL."""
+    began = time.monotonic()
+    try:
+        with copied(path) as url, closing(open_store(url)) as store:
+            found = {"fill_s": round(time.monotonic() - began, 1)}
+            found |= _at_the_store(store, path, cast)
+    except PostgresMissing:
+        found = dict.fromkeys(("aggregate_store_ms", "list_store_p95_ms"))
+    return {f"pg_{name}": value for name, value in found.items()}
 
 
 def _frequent_word(store: DatabaseStore, path: Path, cast: Cast) -> dict[str, Any]:
@@ -327,7 +349,17 @@ def _time(work: Callable[[], object]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m bench.lists")
+    parser.add_argument("rows", nargs="?", type=int, default=100_000)
+    parser.add_argument("--postgresql", action="store_true", help="the stores alone, on both")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="eme-bench-") as folder:
+        alone = asked.postgresql
+        found = run(Path(folder), rows=asked.rows, quick=not alone, stores_alone=alone)
+        print(json.dumps(found, indent=1))
+
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="eme-bench-") as target:
-        count = int(sys.argv[1]) if sys.argv[1:] else 100_000
-        print(json.dumps(run(Path(target), rows=count, quick=True), indent=1))
+    main()

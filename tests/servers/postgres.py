@@ -20,12 +20,15 @@ class PostgresMissing(Exception):
 
 
 class Postgres:
-    """A cluster below a temporary folder; `stop()` ends the process that `start()` made."""
+    """A cluster in a folder of its own; `stop()` ends the process that `start()` made.
 
-    def __init__(self, port: int) -> None:
+    The folder is in memory where there is room, or *below* another that everybody may enter.
+    """
+
+    def __init__(self, port: int, below: str | None = None) -> None:
         self.port = port
         self._programs = _find_programs()
-        self._folder = Path(tempfile.mkdtemp(prefix="eme-pg-", dir=_memory()))
+        self._folder = Path(tempfile.mkdtemp(prefix="eme-pg-", dir=below or _memory()))
         self._process: subprocess.Popen[bytes] | None = None
         self.flush = False
         self._made = 0

@@ -268,9 +268,7 @@ def _bodies(many: int) -> Statement:
     numbers: list[Any] = [_P(f"number_{place}") for place in range(many)]
     seq, query = t.threat.c.seq, select(t.threat.c.seq, t.threat.c.body)
     given = cast(_P("numbers"), ARRAY(BigInteger))
-    return Statement(
-        lambda m: query.where(seq.in_(numbers) if m is sqlite else seq == any_(given))
-    )
+    return Statement(lambda m: query.where(seq.in_(numbers) if m is sqlite else seq == any_(given)))
 
 
 def _columns(shape: Shape, entry: Any = _L) -> list[ColumnElement[Any]]:
