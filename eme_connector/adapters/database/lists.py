@@ -153,8 +153,8 @@ def _of_few(shape: Shape, matches: int, values: dict[str, Any], rows: Rows) -> P
 def _at_once(shape: Shape, values: dict[str, Any], rows: Rows) -> Page:
     """Return the page of a walk whose end comes with what was found, from one snapshot."""
     told = rows(_found_or_end(shape), values | {"walk": MAX_WALK, "skipped": MAX_WALK - 1})
-    found = [key for *key, is_end in told if not is_end]
-    end = next((key for *key, is_end in told if is_end), None)
+    found = [row[:-1] for row in told if not row[-1]]
+    end = next((row[:-1] for row in told if row[-1]), None)
     return _walked(shape, values, rows, found, end)
 
 
