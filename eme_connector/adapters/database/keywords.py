@@ -27,7 +27,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    cast,
     column,
     func,
     literal_column,
@@ -48,7 +47,7 @@ GATHER_S = 0.05
 BATCH = 100
 FEW = 1_000
 MANY = 10_000
-SAMPLE, COMMON = 256, 8
+SAMPLE = 256
 CURSOR = "keywords"
 
 SCHEMA = {
@@ -148,21 +147,19 @@ def matches(dialect: str, *between: BindParameter[int]) -> Select[Any]:
     return query
 
 
-def has(
-    dialect: str, seq: ColumnElement[int], parts: int
-) -> tuple[FromClause, ColumnElement[bool]]:
-    """Return a table and when the threat *seq* has the words, by its own document there."""
-    if dialect == "postgresql":
-        return _INDEX, and_(_INDEX.c.rowid == seq, _MATCH[dialect])
+def has(seq: ColumnElement[int], parts: int) -> tuple[FromClause, ColumnElement[bool]]:
+    """Return a table and when the threat *seq* has the words, by its own document there.
+
+    For SQLite, as `has_at` is for PostgreSQL.
+    """
     held = (func.instr(_DOCUMENTS.c.c0, bindparam(f"word_{number}")) > 0 for number in range(parts))
     return _DOCUMENTS, and_(_DOCUMENTS.c.id == seq, *held)
 
 
 def has_at(seq: ColumnElement[int]) -> ColumnElement[bool]:
-    """Return when the threat *seq* has the words, for PostgreSQL: each row by itself."""
-    asked = select(_QUERY).scalar_subquery()  # not of the row: read once
-    where = _INDEX.c.rowid == seq
-    return select(_INDEX.c.document.bool_op("@@")(asked)).where(where).scalar_subquery()
+    """Return when the threat *seq* has the words, by its own document."""
+    document = select(_has_words(_INDEX.c.document)).where(_INDEX.c.rowid == seq)
+    return document.scalar_subquery()
 
 
 @lru_cache
@@ -170,18 +167,28 @@ def count(dialect: str) -> Statement:
     """Return the statement that counts what has the `words`, up to `most`.
 
     PostgreSQL collects all that have them before it can count the first. So it first looks at
-    the SAMPLE newest: of words that COMMON of these have, `most` is told.
+    some of the newest and some in the middle: of words that are in both, `most` is told.
     """
+    most = bindparam("most", type_=BigInteger)
     found = matches(dialect).limit(bindparam("most")).subquery()
     counted = select(func.count()).select_from(found)
     if dialect != "postgresql":
         return Statement(counted)
-    newest = select(_INDEX.c.document).order_by(_INDEX.c.rowid.desc()).limit(SAMPLE).subquery()
-    have = func.count().filter(newest.c.document.bool_op("@@")(_QUERY))
-    is_common = select(and_(func.count() == SAMPLE, have >= COMMON)).select_from(newest)
-    most = cast(bindparam("most"), BigInteger)
-    told = case((is_common.scalar_subquery(), most), else_=counted.scalar_subquery())
-    return Statement(select(told))
+    last = select(func.max(_INDEX.c.rowid)).scalar_subquery()
+    is_common = and_(last > most, _is_in_some_to(last), _is_in_some_to(last.bitwise_rshift(1)))
+    return Statement(select(case((is_common, most), else_=counted.scalar_subquery())))
+
+
+def _is_in_some_to(last: ColumnElement[int]) -> ColumnElement[bool]:
+    """Return whether any of SAMPLE threats down from *last* has the words."""
+    query = select(_INDEX.c.document).where(_INDEX.c.rowid <= last)
+    some = query.order_by(_INDEX.c.rowid.desc()).limit(SAMPLE).subquery()
+    return select(some).where(_has_words(some.c.document)).exists()
+
+
+def _has_words(document: ColumnElement[Any]) -> ColumnElement[bool]:
+    asked = select(_QUERY).scalar_subquery()  # of no row: read once
+    return document.bool_op("@@")(asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,7 +204,7 @@ def _found(shape: Shape) -> Statement:
         listed = keywords.matches(shape.dialect, _P("first"), _P("last"))
         where.append(_L.threat.in_(listed))
     elif shape.words is not None:
-        documents, has = keywords.has(shape.dialect, _L.threat, shape.words)
+        documents, has = keywords.has(_L.threat, shape.words)
         source = source.join(documents, has)
     query = select(*_columns(shape)).select_from(source).where(and_(*where))
     return Statement(query.order_by(*_descending(shape)).limit(_P("limit")))

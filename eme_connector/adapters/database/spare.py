@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from eme_connector.adapters.database.statements import Connection, Statement
 
 MOST = 16
+PREPARED = 300
 
 
 class SpareConnections:
@@ -73,5 +74,12 @@ class SpareConnections:
         driver = made.driver_connection
         made.detach()
         if self._engine.dialect.name == "postgresql":
-            driver.autocommit = True  # type: ignore[union-attr]
+            _prepare_postgresql(driver)
         return driver
+
+
+def _prepare_postgresql(driver: Any) -> None:
+    """Let each statement be planned once: what it reads by follows from its words alone."""
+    driver.autocommit = True
+    driver.execute("SET plan_cache_mode = force_generic_plan")
+    driver.prepare_threshold, driver.prepared_max = 1, PREPARED
