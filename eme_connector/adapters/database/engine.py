@@ -17,6 +17,7 @@ from eme_connector import ports
 from eme_connector.adapters.bell import Bell
 from eme_connector.adapters.database import keywords, totals
 from eme_connector.adapters.database.checkpoints import LONGEST_PAGES
+from eme_connector.adapters.database.folding import Looked
 from eme_connector.adapters.database.keywords import KeywordFollower
 from eme_connector.adapters.database.notify import PostgresLine
 from eme_connector.adapters.database.pooled import PooledWriter
@@ -25,6 +26,7 @@ from eme_connector.adapters.database.relay import RelayQueries
 from eme_connector.adapters.database.rows import Rows
 from eme_connector.adapters.database.statements import Connection
 from eme_connector.adapters.database.writer import SqliteWriter
+from eme_connector.domain.listing import Aggregate
 from eme_connector.errors import StoreUnavailable
 from eme_connector.ports import Transaction
 
@@ -42,7 +44,8 @@ class DatabaseStore(DatabaseReads, RelayQueries):
         self._listeners: list[Listener] = []
         self._lock = threading.Lock()
         self._bells: list[ports.Bell] = []
-        self._follower = KeywordFollower(self.follow_keywords)
+        self._looked = Looked()
+        self._follower = KeywordFollower(self._follow)
         self._writer: SqliteWriter | PooledWriter
         if self._url.get_backend_name() == "sqlite":
             path = self._url.database or ""
@@ -102,6 +105,16 @@ class DatabaseStore(DatabaseReads, RelayQueries):
             self.transact(lambda tx: tx.index_keywords(words))  # type: ignore[attr-defined]
         return len(entries) == keywords.BATCH or old is not None
 
+    def aggregate(self, viewer: str, at: int) -> Aggregate:
+        if self._has_many_writers:
+            self._looked.add(viewer)
+        return super().aggregate(viewer, at)
+
+    def fold_counters(self) -> None:
+        """Fold the counters of those whose charts were looked at."""
+        for viewer in self._looked.due():
+            self.transact(lambda tx, one=viewer: tx.fold_counters(one))  # type: ignore[misc]
+
     def void_leases(self) -> None:
         """Make every delivery found in `sending` and every job due at once: who held them died.
 
@@ -117,6 +130,10 @@ class DatabaseStore(DatabaseReads, RelayQueries):
         self._writer.close()
         self._spare.close()
         self._engine.dispose()
+
+    def _follow(self) -> bool:
+        self.fold_counters()
+        return self.follow_keywords()
 
     def _committed(self, topics: frozenset[str]) -> None:
         if "change" in topics and isinstance(self._writer, SqliteWriter):

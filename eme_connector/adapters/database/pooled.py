@@ -18,6 +18,7 @@ from eme_connector.errors import StoreUnavailable
 ATTEMPTS = 4
 STANDSTILL_MS = 30_000
 """A work never waits for anything but the database: a transaction that idles longer is lost."""
+UNSORTED_KB = 256
 _AGAIN = {"40001", "40P01", "23505"}  # serialization failure, deadlock, a race for one identity
 
 
@@ -29,7 +30,7 @@ class PooledWriter:
     ) -> None:
         self._clock, self._committed, self._numbers = clock, committed, numbers
         self._pool = create_engine(url, pool_size=20, pool_pre_ping=True, hide_parameters=True)
-        event.listen(self._pool, "connect", _end_what_stands_still)
+        event.listen(self._pool, "connect", _set_limits)
         self._dialect = PGDialect_psycopg()
 
     def transact(self, work: Work) -> Any:
@@ -78,9 +79,13 @@ class PooledWriter:
         return result
 
 
-def _end_what_stands_still(driver: Any, _: object) -> None:
-    """Let the server end a transaction of ours whose process or host is gone or hangs."""
+def _set_limits(driver: Any, _: object) -> None:
+    """Let the server end a transaction of ours whose process or host is gone or hangs.
+
+    And keep short what is not sorted into the index of words yet: each search reads all of it.
+    """
     driver.execute(f"SET idle_in_transaction_session_timeout = {STANDSTILL_MS}")
+    driver.execute(f"SET gin_pending_list_limit = {UNSORTED_KB}")
     driver.commit()
 
 

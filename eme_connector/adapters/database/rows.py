@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from eme_connector.adapters.database import keywords
+from eme_connector.adapters.database import folding, keywords
 from eme_connector.adapters.database.accounts import AccountRows
 from eme_connector.adapters.database.deliveries import DeliveryRows
 from eme_connector.adapters.database.directory import DirectoryRows
@@ -45,3 +45,7 @@ class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows, ScheduleRows, R
     def index_keywords(self, words: Words) -> bool:
         """Put *words* into the keyword index; False when they are there already."""
         return keywords.index(self._db, words, self._clock())
+
+    def fold_counters(self, viewer: str) -> None:
+        """Bring the counters of *viewer* to one row each, but for those of now."""
+        folding.fold(self._db, viewer, self._clock())
