@@ -6,7 +6,6 @@ A test compares what stands in the repository with what this returns.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -65,6 +64,8 @@ _VALUES: dict[str, Any] = {
 
 def pages() -> dict[str, str]:
     """Return every generated file: path below the repository -> text."""
+    from eme_connector.web.app import document as openapi
+
     document = openapi()
     return {
         "config.example.yaml": example(),
@@ -152,26 +153,6 @@ def api(document: dict[str, Any]) -> str:
                 f" {found['summary']} |"
             )
     return "\n".join(lines) + "\n"
-
-
-def openapi() -> dict[str, Any]:
-    """Return the OpenAPI document of a sidecar."""
-    from eme_connector import config
-    from eme_connector.bootstrap import build, prepare
-    from eme_connector.web.app import create_app, document
-
-    with tempfile.TemporaryDirectory() as folder:
-        tree = {
-            "instance": {"organisation": _OWN, "data_dir": folder},
-            "organisations": [{"uuid": _OWN, "name": "Metro"}],
-        }
-        found = config.parse(tree, {})
-        prepare(found)
-        eme = build(found)
-        try:
-            return document(create_app(eme))
-        finally:
-            eme.store.close()
 
 
 def _entry(model: type[BaseModel], path: str, indent: str) -> list[str]:

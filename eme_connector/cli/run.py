@@ -14,9 +14,13 @@ from eme_connector.cli.context import Context
 @click.pass_obj
 def serve(context: Context) -> None:
     """Serve the API and the pages, and deliver what is owed."""
-    from eme_connector.web.server import serve as run
+    from eme_connector.startup import uncollected
 
-    run(context.load(), context.load)
+    with uncollected():
+        from eme_connector.web.server import serve as run
+
+        config = context.load()
+    run(config, context.load)
 
 
 @click.command()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Response, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 from flask_babel import Babel
-from flask_openapi3 import Info, OpenAPI
+from flask_openapi3 import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from eme_connector import __version__
 from eme_connector.bootstrap import Eme
 from eme_connector.errors import Fault, InvalidInput, Malformed
 from eme_connector.formats import strict_json
@@ -84,14 +83,7 @@ class _Json(DefaultJSONProvider):
 
 def create_app(eme: Eme) -> OpenAPI:
     """Return the application that serves *eme*."""
-    app = _App(
-        "eme_connector.web",
-        info=Info(title="EME connector", version=__version__),
-        security_schemes=documentation.SECURITY_SCHEMES,
-        validation_error_callback=problems.invalid_form,
-        validation_error_model=routes.Problem,
-        doc_ui=False,
-    )
+    app = _App("eme_connector.web", validation_error_callback=problems.invalid_form, doc_ui=False)
     app.extensions["eme"] = eme
     app.json = _Json(app)
     app.config["MAX_CONTENT_LENGTH"] = None  # bodies.read bounds what it reads, per route
@@ -109,21 +101,14 @@ def create_app(eme: Eme) -> OpenAPI:
         app.register_api(module.blueprint)
     app.register_blueprint(operation.public)
     app.register_blueprint(pages.blueprint)
-    app.add_url_rule(f"{routes.BASE}/openapi.json", "openapi", lambda: _document(app))
+    app.add_url_rule(f"{routes.BASE}/openapi.json", "openapi", lambda: jsonify(document()))
     return app
 
 
-def document(app: OpenAPI) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of *app*."""
-    known = app.extensions.get("eme-openapi")
-    if known is None:
-        known = app.extensions["eme-openapi"] = documentation.complete(app.api_doc)
-    found: dict[str, Any] = known
-    return found
-
-
-def _document(app: OpenAPI) -> Response:
-    return jsonify(document(app))
+@cache
+def document() -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the API."""
+    return documentation.document(module.blueprint for module in _APIS)
 
 
 def _guard(app: OpenAPI, eme: Eme) -> None:

@@ -10,10 +10,10 @@ from eme_connector.web import lists
 from eme_connector.web.app_state import eme
 from eme_connector.web.auth import current_caller
 from eme_connector.web.forms import ThreatPath, ThreatQuery
-from eme_connector.web.routes import api, operation
+from eme_connector.web.routes import Api, operation
 from eme_connector.web.shapes import AggregateShape, CiList, ThreatDetail, ThreatPage
 
-blueprint = api("cert", "What operators share with the caller's CERT or CSIRT")
+blueprint = Api("cert", "What operators share with the caller's CERT or CSIRT")
 
 
 @operation(

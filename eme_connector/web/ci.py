@@ -29,7 +29,7 @@ from eme_connector.web.forms import (
     ThreatQuery,
 )
 from eme_connector.web.preconditions import if_match, with_etag
-from eme_connector.web.routes import api, operation
+from eme_connector.web.routes import Api, operation
 from eme_connector.web.shapes import (
     AcceptedList,
     AggregateShape,
@@ -40,7 +40,7 @@ from eme_connector.web.shapes import (
     ThreatShape,
 )
 
-blueprint = api("ci", "The operator's own threats")
+blueprint = Api("ci", "The operator's own threats")
 
 
 class JsonBody(RawModel):

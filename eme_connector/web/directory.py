@@ -13,9 +13,9 @@ from eme_connector.domain.rights import Right
 from eme_connector.usecases import told
 from eme_connector.web.app_state import eme
 from eme_connector.web.auth import current_caller
-from eme_connector.web.routes import Form, Shape, api, example, operation
+from eme_connector.web.routes import Api, Form, Shape, example, operation
 
-blueprint = api("directory", "Organisations and sharing groups, told by Cerebrates")
+blueprint = Api("directory", "Organisations and sharing groups, told by Cerebrates")
 _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 _EXAMPLE = "7d1a0c52-3c1e-4a6b-9a2f-0c5e8d7b6a10"
 

@@ -1,11 +1,15 @@
-"""Complete the OpenAPI document with what the framework cannot know: bodies, preconditions."""
+"""Make the OpenAPI document, with what the framework cannot know: bodies, preconditions."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from flask_openapi3 import Info, OpenAPI
+
+from eme_connector import __version__
 from eme_connector.domain.rights import Right
-from eme_connector.web.routes import OPERATIONS, Operation
+from eme_connector.web.routes import OPERATIONS, Api, Operation, Problem
 
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _TITLES = {
@@ -22,7 +26,7 @@ _TITLES = {
     429: "Too many requests",
     503: "A part that is needed is unavailable",
 }
-SECURITY_SCHEMES: Any = {
+_SECURITY_SCHEMES: Any = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A token, `eme_…`"},
     "session": {
         "type": "apiKey",
@@ -88,7 +92,21 @@ EXAMPLES: dict[str, Any] = {
 }
 
 
-def complete(document: dict[str, Any]) -> dict[str, Any]:
+def document(blueprints: Iterable[Api]) -> dict[str, Any]:
+    """Return the document of all operations of *blueprints*."""
+    app = OpenAPI(
+        __name__,
+        info=Info(title="EME connector", version=__version__),
+        security_schemes=_SECURITY_SCHEMES,
+        validation_error_model=Problem,
+        doc_ui=False,
+    )
+    for one in blueprints:
+        app.register_api(one.described())
+    return _complete(app.api_doc)
+
+
+def _complete(document: dict[str, Any]) -> dict[str, Any]:
     """Return *document* with bodies, preconditions, ETags and refusals of every operation."""
     by_id = {found.id: found for found in OPERATIONS.values()}
     for path in document["paths"].values():

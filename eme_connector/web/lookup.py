@@ -13,10 +13,10 @@ from eme_connector.usecases import browse
 from eme_connector.usecases.look_up import MAX_VALUES, Match, look_up
 from eme_connector.web.app_state import eme
 from eme_connector.web.auth import current_caller
-from eme_connector.web.routes import Query, Shape, api, operation
+from eme_connector.web.routes import Api, Query, Shape, operation
 from eme_connector.web.shapes import OrganisationShape, PlaybookPart, ThreatShape
 
-blueprint = api("lookup", "Threats by a value that they name")
+blueprint = Api("lookup", "Threats by a value that they name")
 
 
 class LookUpQuery(Query):

@@ -12,10 +12,10 @@ from eme_connector.web.app_state import eme
 from eme_connector.web.auth import current_caller
 from eme_connector.web.forms import FeedbackForm, ThreatPath
 from eme_connector.web.misp_shapes import HintShape
-from eme_connector.web.routes import api, operation
+from eme_connector.web.routes import Api, operation
 from eme_connector.web.shapes import ThreatShape
 
-blueprint = api("misp", "What travels by MISP besides threats")
+blueprint = Api("misp", "What travels by MISP besides threats")
 
 
 @operation(

@@ -18,11 +18,11 @@ from eme_connector.usecases import deliver
 from eme_connector.web.app_state import eme, metrics
 from eme_connector.web.auth import current_caller
 from eme_connector.web.forms import DeliveryPath, DeliveryQuery, HealthQuery
-from eme_connector.web.routes import api, operation
+from eme_connector.web.routes import Api, operation
 from eme_connector.web.shapes import DeliveryList, DeliveryShape, Health
 
 REMEMBER_S = 5.0
-blueprint = api("operation", "Health, metrics and deliveries")
+blueprint = Api("operation", "Health, metrics and deliveries")
 public = Blueprint("public", __name__)
 
 

@@ -17,9 +17,9 @@ from eme_connector.usecases.system import micros
 from eme_connector.web.app_state import eme
 from eme_connector.web.auth import current_caller
 from eme_connector.web.bodies import JOSE_TYPES, read
-from eme_connector.web.routes import SIGNED, Form, Shape, api, example, operation
+from eme_connector.web.routes import SIGNED, Api, Form, Shape, example, operation
 
-blueprint = api("peers", "Becoming peers: offer, answer, confirmation")
+blueprint = Api("peers", "Becoming peers: offer, answer, confirmation")
 _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 _EXAMPLE = "7d1a0c52-3c1e-4a6b-9a2f-0c5e8d7b6a10"
 _RECEIPT = {"content": {"application/jose": {"schema": {"type": "string"}}}}

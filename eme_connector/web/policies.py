@@ -12,10 +12,10 @@ from eme_connector.web.app_state import eme
 from eme_connector.web.auth import current_caller
 from eme_connector.web.forms import SettingForm, SettingPath
 from eme_connector.web.preconditions import if_match, is_creation, with_etag
-from eme_connector.web.routes import api, operation
+from eme_connector.web.routes import Api, operation
 from eme_connector.web.shapes import SettingList, SettingShape
 
-blueprint = api("policy", "What may run without asking a person")
+blueprint = Api("policy", "What may run without asking a person")
 
 
 @operation(

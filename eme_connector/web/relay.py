@@ -11,9 +11,9 @@ from eme_connector.domain.rights import Right
 from eme_connector.usecases.relay_status import document, standings
 from eme_connector.web.app_state import eme
 from eme_connector.web.auth import current_caller
-from eme_connector.web.routes import Shape, api, operation
+from eme_connector.web.routes import Api, Shape, operation
 
-blueprint = api("relay", "Sharing groups kept true on MISPs and Cerebrates")
+blueprint = Api("relay", "Sharing groups kept true on MISPs and Cerebrates")
 
 
 class RelayTarget(Shape):

@@ -52,7 +52,7 @@ def example(document: dict[str, Any]) -> ConfigDict:
 class Shape(BaseModel):
     """An answer of ours."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)  # only the document asks for it
 
 
 class Problem(BaseModel):
@@ -83,16 +83,40 @@ class Operation:
 OPERATIONS: dict[str, Operation] = {}
 
 
-def api(name: str, description: str) -> APIBlueprint:
-    """Return a blueprint below the base path with a tag of its own."""
-    tag = Tag(name=name, description=description)
-    return APIBlueprint(
-        name, __name__, url_prefix=BASE, abp_tags=[tag], abp_responses={"default": Problem}
-    )
+class Api(APIBlueprint):
+    """Operations below the base path, with a tag of their own.
+
+    They are described when the document is asked for: at start it would take as long as all
+    the rest of the application.
+    """
+
+    def __init__(self, name: str, description: str, *, doc_ui: bool = False) -> None:
+        super().__init__(
+            name,
+            __name__,
+            url_prefix=BASE,
+            abp_tags=[Tag(name=name, description=description)],
+            abp_responses={"default": Problem},
+            doc_ui=doc_ui,
+        )
+        self._description = description
+        self._additions: list[Callable[[APIBlueprint], object]] = []
+
+    def add(self, addition: Callable[[APIBlueprint], object]) -> None:
+        """Add an operation by *addition*, now, and to what is described later."""
+        addition(self)
+        self._additions.append(addition)
+
+    def described(self) -> APIBlueprint:
+        """Return the same operations with all that the document says of them."""
+        found = Api(self.name, self._description, doc_ui=True)
+        for addition in self._additions:
+            addition(found)
+        return found
 
 
 def operation(
-    blueprint: APIBlueprint,
+    blueprint: Api,
     method: Literal["get", "post", "put", "patch", "delete"],
     path: str,
     *,
@@ -122,13 +146,12 @@ def operation(
             has_form="body" in view.__annotations__,
             statuses=tuple(answers),
         )
-        register = getattr(blueprint, method)
-        register(
-            path,
-            operation_id=id,
-            responses=answers,
-            security=[] if right in (PUBLIC, SIGNED) else BEARER,
-        )(view)
+        said: dict[str, Any] = {
+            "operation_id": id,
+            "responses": answers,
+            "security": [] if right in (PUBLIC, SIGNED) else BEARER,
+        }
+        blueprint.add(lambda to: getattr(to, method)(path, **said)(view))
         return view
 
     return decorate

@@ -16,6 +16,7 @@ from gunicorn.arbiter import Arbiter
 
 from eme_connector.config import Config
 from eme_connector.errors import ConfigError, Conflict, EmeError
+from eme_connector.startup import uncollected
 from eme_connector.web import worker
 
 KEEP_ALIVE_S = 30
@@ -35,7 +36,8 @@ def serve(config: Config, load: Callable[[], Config]) -> None:
     Raises:
         Conflict: another process serves from this data folder.
     """
-    from eme_connector.bootstrap import hold_data
+    with uncollected():
+        from eme_connector.bootstrap import hold_data
 
     if not hold_data(config):
         raise Conflict(f"another process uses {config.instance.data_dir} already")
@@ -96,6 +98,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
 
+    @uncollected()
     def load(self) -> Any:
         """Build the application in the worker: the arbiter stays as small as it is."""
         from eme_connector.bootstrap import build, prepare_alone

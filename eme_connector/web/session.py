@@ -11,10 +11,10 @@ from eme_connector.usecases import stop
 from eme_connector.web import auth
 from eme_connector.web.app_state import eme
 from eme_connector.web.forms import LoginForm, StopForm
-from eme_connector.web.routes import PUBLIC, api, operation
+from eme_connector.web.routes import PUBLIC, Api, operation
 from eme_connector.web.shapes import SessionShape, StopShape
 
-blueprint = api("session", "People: log in with a local account")
+blueprint = Api("session", "People: log in with a local account")
 
 
 @operation(

@@ -8,10 +8,10 @@ from flask_openapi3.models import RawModel
 from eme_connector.usecases import share
 from eme_connector.web.app_state import eme
 from eme_connector.web.bodies import JOSE_TYPES, read
-from eme_connector.web.routes import SIGNED, api, operation
+from eme_connector.web.routes import SIGNED, Api, operation
 from eme_connector.web.shapes import AnswerList
 
-blueprint = api("synchronization", "Sidecar to sidecar: signed messages, idempotent, in order")
+blueprint = Api("synchronization", "Sidecar to sidecar: signed messages, idempotent, in order")
 _RECEIPT = {"content": {"application/jose": {"schema": {"type": "string"}}}}
 
 

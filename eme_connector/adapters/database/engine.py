@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
@@ -20,7 +20,6 @@ from eme_connector.adapters.database.checkpoints import LONGEST_PAGES
 from eme_connector.adapters.database.folding import Looked
 from eme_connector.adapters.database.keywords import KeywordFollower
 from eme_connector.adapters.database.notify import PostgresLine
-from eme_connector.adapters.database.pooled import PooledWriter
 from eme_connector.adapters.database.reads import DatabaseReads
 from eme_connector.adapters.database.relay import RelayQueries
 from eme_connector.adapters.database.rows import Rows
@@ -29,6 +28,9 @@ from eme_connector.adapters.database.writer import SqliteWriter
 from eme_connector.domain.listing import Aggregate
 from eme_connector.errors import StoreUnavailable
 from eme_connector.ports import Transaction
+
+if TYPE_CHECKING:
+    from eme_connector.adapters.database.pooled import PooledWriter
 
 T = TypeVar("T")
 Listener = Callable[[frozenset[str]], None]
@@ -56,6 +58,8 @@ class DatabaseStore(DatabaseReads, RelayQueries):
                 self._committed,
             )
         else:
+            from eme_connector.adapters.database.pooled import PooledWriter
+
             self._writer = PooledWriter(url, clock, self._committed, self._numbers)
             self.connect_bell(Bell(PostgresLine(url), self.hear))
         self._follower.start()

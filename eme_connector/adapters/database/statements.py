@@ -9,18 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from importlib import import_module
 from itertools import chain
 from operator import itemgetter
 from types import ModuleType
 from typing import Any, Protocol
 
 from sqlalchemy import Dialect, Table, bindparam, insert
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import Executable
 
 _WORD = re.compile(r"\w+")
 _MOST_ROWS = 64
-_MODULES = {"sqlite": sqlite, "postgresql": postgresql}
 
 
 class Cursor(Protocol):
@@ -47,7 +46,7 @@ class Statement:
         if found is None:
             core: Any = self._core
             if callable(core):  # an upsert, which each dialect words by its own insert
-                core = core(_MODULES[dialect.name])
+                core = core(import_module(f"sqlalchemy.dialects.{dialect.name}"))
             found = self._compiled[dialect.name] = Compiled(core.compile(dialect=dialect))
         return found
 
