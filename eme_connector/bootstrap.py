@@ -94,10 +94,14 @@ class Eme:
 
     def jobs(self) -> tuple[Job, ...]:
         """Return the work that repeats, as the configuration asks for it."""
-        from eme_connector.usecases import cerebrate, enrich, misp_poll, relay_fleet
+        from eme_connector.usecases import cerebrate, relay_fleet
 
-        makers = (cerebrate.jobs, relay_fleet.jobs, misp_poll.jobs, enrich.jobs)
-        return tuple(job for make in makers for job in make(self))
+        found = cerebrate.jobs(self) + relay_fleet.jobs(self)
+        if self.config.misp is None:
+            return found
+        from eme_connector.usecases import enrich, misp_poll
+
+        return found + misp_poll.jobs(self) + enrich.jobs(self)
 
     def fleet(self) -> Fleet:
         """Return the source and the targets of the relay.

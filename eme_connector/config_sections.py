@@ -56,7 +56,12 @@ WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 class Section(BaseModel):
     """A part of the configuration: frozen, unknown keys are problems."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        defer_build=True,  # the whole is built with its parts; each by itself is never asked
+    )
 
 
 class Instance(Section):

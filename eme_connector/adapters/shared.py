@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 
 from eme_connector.errors import Unavailable
 
@@ -31,13 +28,19 @@ class LocalShared:
     """One process and its memory."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._minute, self._hits = 0.0, Counter[tuple[str, str]]()
         self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self._lock = threading.Lock()
         self._clock = clock
 
     def hit(self, name: str, key: str, *, per_minute: int) -> bool:
-        return self._limiter.hit(RateLimitItemPerMinute(per_minute), name, key)
+        with self._lock:
+            minute = self._clock() // 60
+            if minute != self._minute:
+                self._minute = minute
+                self._hits.clear()
+            self._hits[name, key] += 1
+            return self._hits[name, key] <= per_minute
 
     def get(self, key: str) -> bytes | None:
         with self._lock:
@@ -63,6 +66,7 @@ class RedisShared:
 
     def __init__(self, client: Redis, prefix: str) -> None:
         from limits.storage import RedisStorage
+        from limits.strategies import FixedWindowRateLimiter
 
         self._client, self._prefix = client, prefix
         # the address is not used: the storage takes the connections of our client
@@ -74,6 +78,8 @@ class RedisShared:
         self._down_until = 0.0
 
     def hit(self, name: str, key: str, *, per_minute: int) -> bool:
+        from limits import RateLimitItemPerMinute
+
         # keys may be names that people typed, which are nobody's business there
         hidden = hashlib.sha256(key.encode()).hexdigest()
         limit = RateLimitItemPerMinute(per_minute)

@@ -17,7 +17,6 @@ from eme_connector.domain.misp import Enrichment, Mark
 from eme_connector.domain.rights import Caller
 from eme_connector.domain.threat import Threat
 from eme_connector.errors import DeliveryError
-from eme_connector.formats.misp_event import observables
 from eme_connector.ports import Store
 from eme_connector.ports.misp import MispSharing
 from eme_connector.usecases.schedule import Job
@@ -75,6 +74,8 @@ def _move(cursor: Mark, store: Store) -> None:
 
 
 def _look(threat_id: str, misp: MispSharing, system: System) -> str:
+    from eme_connector.formats.misp_event import observables  # with MISP only
+
     store = system.store
     threat = store.find_visible_threat(threat_id, system.config.instance.organisation)
     if threat is None:

@@ -6,7 +6,6 @@ from flask import Response, jsonify
 
 from eme_connector.domain.feedback import Word
 from eme_connector.domain.rights import Right
-from eme_connector.usecases import feedback, misp_poll
 from eme_connector.web import lists
 from eme_connector.web.app_state import eme
 from eme_connector.web.auth import current_caller
@@ -24,6 +23,8 @@ blueprint = Api("misp", "What travels by MISP besides threats")
 )  # fmt: skip
 def give_feedback(path: ThreatPath, body: FeedbackForm) -> Response:
     """Say that a threat of others is handled or a false positive, or comment on it"""
+    from eme_connector.usecases import feedback  # all that reads events stays out without MISP
+
     found = feedback.give(
         str(path.threat_id),
         Word(body.word),
@@ -39,5 +40,7 @@ def give_feedback(path: ThreatPath, body: FeedbackForm) -> Response:
 )
 def hint() -> Response:
     """Ask our MISP now; for a MISP workflow's webhook, whose body is not even read"""
+    from eme_connector.usecases import misp_poll
+
     misp_poll.hint(caller=current_caller(), system=eme())
     return jsonify(asked=True)

@@ -14,7 +14,7 @@ from eme_connector.domain.feedback import Word
 from eme_connector.domain.threat import Status, Threat
 from eme_connector.errors import Conflict, InvalidInput, InvalidPlaybook, StaleDigest
 from eme_connector.usecases import decide as usecase
-from eme_connector.usecases import deliver, feedback
+from eme_connector.usecases import deliver
 from eme_connector.web.pages import stale, words
 from eme_connector.web.pages.frame import blueprint
 from eme_connector.web.pages.reader import Reader, reader
@@ -64,6 +64,8 @@ def answer(threat_id: UUID) -> Answer:
     known = {str(one): one for one in Word}
     if given not in known:
         return _again(seen, who, (_("Choose what you want to say."),))
+    from eme_connector.usecases import feedback  # all that reads events stays out without MISP
+
     try:
         feedback.give(seen.id, known[given], text, caller=who.caller, system=who.eme)
     except InvalidInput:

@@ -14,7 +14,6 @@ from eme_connector.domain.delivery import MISP_LANE, OPEN, Delivery, State
 from eme_connector.domain.misp import Enrichment
 from eme_connector.domain.misp_reasons import REASONS
 from eme_connector.domain.threat import Threat
-from eme_connector.formats.misp_event.observables import event_of
 from eme_connector.usecases import enrich
 from eme_connector.web.pages.reader import Reader, name_of
 from eme_connector.web.pages.words import Tone
@@ -49,6 +48,8 @@ def misp_view(threat: Threat, sent: Iterable[Delivery], who: Reader) -> MispView
     if section is None:
         return MispView(_("not connected"))
     if not who.owns(threat):
+        from eme_connector.formats.misp_event.observables import event_of
+
         url = f"{section.url}/events/view/{event_of(threat)}"
         return MispView(_("its event, once it has come to our MISP"), url)
     found = list(sent)
