@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, model_validator
 
 
 def _uuid(value: str) -> str:
@@ -53,15 +53,8 @@ RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 
 
-class Section(BaseModel):
-    """A part of the configuration: frozen, unknown keys are problems."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        defer_build=True,  # the whole is built with its parts; each by itself is never asked
-    )
+class Section(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True):
+    """A part of the configuration: frozen, unknown keys are problems; built with the whole."""
 
 
 class Instance(Section):
