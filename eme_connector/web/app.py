@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from flask import Response, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 from flask_babel import Babel
 from flask_openapi3 import OpenAPI
+from pydantic_core import to_json
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from eme_connector.bootstrap import Eme
@@ -69,16 +69,12 @@ class _App(OpenAPI):
 
 
 class _Json(DefaultJSONProvider):
-    """JSON in the order in which we wrote it, by one encoder."""
-
-    def __init__(self, app: OpenAPI) -> None:
-        super().__init__(app)
-        self._encode = json.JSONEncoder(separators=(",", ":"), default=self.default).encode
+    """JSON in the order in which we wrote it."""
 
     def response(self, *args: Any, **members: Any) -> Response:
         """Return the one value, or these members, as a JSON document."""
-        text = self._encode(self._prepare_response_obj(args, members))
-        return Response(f"{text}\n", mimetype=self.mimetype)
+        text = to_json(self._prepare_response_obj(args, members), fallback=self.default)
+        return Response(text + b"\n", mimetype=self.mimetype)
 
 
 def create_app(eme: Eme) -> OpenAPI:

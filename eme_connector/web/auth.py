@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import Flask, current_app, g, request, session
+from flask import Flask, Response, current_app, g, request, session
 from flask_session.base import ServerSideSession
 from flask_wtf.csrf import CSRFProtect
 
@@ -12,6 +12,7 @@ from eme_connector.bootstrap import Eme
 from eme_connector.domain.accounts import Account
 from eme_connector.domain.rights import Caller, Right
 from eme_connector.errors import NotAuthenticated, TooManyRequests
+from eme_connector.precedence import readers
 from eme_connector.usecases import accounts
 from eme_connector.web.sessions import ACCOUNT, StoreSessions
 
@@ -37,6 +38,7 @@ def install(app: Flask, eme: Eme) -> None:
     app.session_interface = StoreSessions(app, eme.store, eme.clock)
     csrf.init_app(app)
     app.before_request(_check_csrf)
+    app.after_request(_give_place_up)
 
 
 def current_caller() -> Caller:
@@ -48,6 +50,7 @@ def current_caller() -> Caller:
     found: Caller | None = g.get("caller")
     if found is None:
         found = g.caller = _find_caller()
+        _take_place()
     return found
 
 
@@ -92,6 +95,22 @@ def log_out() -> None:
     session.pop("_permanent", None)
     g.pop("account", None)
     g.pop("caller", None)
+
+
+def _take_place() -> None:
+    """Let whoever reads go before whoever writes, once it is known who it is."""
+    if request.method in ("GET", "HEAD"):
+        readers.begin()
+        g.reads = True
+    else:
+        readers.give_way()
+
+
+def _give_place_up(response: Response) -> Response:
+    """Let others go on once a reader has the whole answer."""
+    if g.get("reads"):
+        response.call_on_close(readers.end)
+    return response
 
 
 def _find_caller() -> Caller:

@@ -10,8 +10,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from eme_connector.adapters.database import (
     VERSION,
@@ -21,8 +23,11 @@ from eme_connector.adapters.database import (
     schema_version,
     upgrade,
 )
+from eme_connector.adapters.database.spare import MOST
+from eme_connector.adapters.database.statements import Statement
 from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import State
+from eme_connector.domain.listing import ListQuery
 from eme_connector.errors import StoreUnavailable
 from eme_connector.ports import Owed
 from tests import ready
@@ -300,3 +305,30 @@ def test_every_released_schema_can_be_upgraded(tmp_path, path):
     found = put(store, some())
     assert store.find_visible_threat(found.id, CI) == found
     store.close()
+
+
+COUNT = Statement(text("SELECT count(*) FROM threat"))
+
+
+def test_a_page_is_of_one_moment(store):
+    with store._together() as rows:
+        assert rows(COUNT, {}) == [(0,)]
+        put(store, some())
+        assert rows(COUNT, {}) == [(0,)]
+    with store._together() as rows:
+        assert rows(COUNT, {}) == [(1,)]
+
+
+def test_a_failed_statement_costs_its_connection_only(store):
+    with pytest.raises(StoreUnavailable), store._together() as rows:
+        rows(Statement(text("SELECT 1 FROM nowhere")), {})
+    put(store, some())
+    assert len(store.list_threats(ListQuery(CI)).threats) == 1
+
+
+def test_more_pages_at_once_than_connections(store):
+    queries = [ListQuery(CI, organisation=str(uuid4())) for _ in range(200)]
+    put(store, some())
+    with ThreadPoolExecutor(3 * MOST) as pool:
+        pages = [pool.submit(store.list_threats, one) for one in queries]
+        assert all(page.result(30).threats == () for page in pages)

@@ -28,6 +28,7 @@ from eme_connector.adapters.database.writer import SqliteWriter
 from eme_connector.domain.listing import Aggregate
 from eme_connector.errors import StoreUnavailable
 from eme_connector.ports import Transaction
+from eme_connector.precedence import readers
 
 if TYPE_CHECKING:
     from eme_connector.adapters.database.pooled import PooledWriter
@@ -65,7 +66,9 @@ class DatabaseStore(DatabaseReads, RelayQueries):
         self._follower.start()
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
+        readers.give_way()
         result: T = self._writer.transact(work)
+        readers.give_way()
         return result
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:

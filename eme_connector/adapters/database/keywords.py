@@ -5,6 +5,7 @@ one of three ways: FEW threats that have them are sorted; of MANY (one word alon
 times as much) the numbers are listed, and the list's walk goes past the others; of still more
 each row that the walk comes by is looked at, and soon a page is full.
 """
+# ruff: noqa: S608 - made of our own words alone; what is asked for goes as parameters
 
 from __future__ import annotations
 
@@ -18,22 +19,7 @@ from typing import Any
 
 import structlog
 from pydantic_core import from_json
-from sqlalchemy import (
-    BigInteger,
-    BindParameter,
-    ColumnElement,
-    FromClause,
-    Select,
-    and_,
-    bindparam,
-    case,
-    column,
-    func,
-    literal_column,
-    select,
-    table,
-    text,
-)
+from sqlalchemy import bindparam, text
 
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database import totals
@@ -57,15 +43,8 @@ SCHEMA = {
         "CREATE INDEX keyword_index_document ON keyword_index USING gin (document)",
     ),
 }
-_INDEX = table("keyword_index", column("rowid"), column("document"))
-# where FTS5 keeps the document itself: to look at one row's is far cheaper than to ask the index
-_DOCUMENTS = table("keyword_index_content", column("id"), column("c0"))
 _TOKEN = re.compile(r"[^\W_]+")
-_QUERY = func.to_tsquery(literal_column("'simple'"), bindparam("words"))
-_MATCH: dict[str, ColumnElement[bool]] = {
-    "sqlite": literal_column("keyword_index").bool_op("MATCH")(bindparam("words")),
-    "postgresql": _INDEX.c.document.bool_op("@@")(_QUERY),
-}
+_QUERY = "to_tsquery('simple', :words)"
 _DROP = Statement(text("DELETE FROM keyword_index WHERE rowid = :seq"))
 _ADD = {
     "sqlite": Statement(
@@ -93,7 +72,7 @@ _MOVE = Statement(
 # of each viewer in turn, as CROSS JOIN makes SQLite do: no index has the changes of all of them
 WAITING = Statement(
     text(
-        "SELECT threat.seq, organisation.uuid,"  # noqa: S608 - a number of ours
+        "SELECT threat.seq, organisation.uuid,"
         " listing.received_at, threat.body, listing.change"
         " FROM organisation CROSS JOIN listing CROSS JOIN threat"
         " WHERE listing.viewer = organisation.number AND threat.seq = listing.threat"
@@ -115,7 +94,7 @@ Entry = tuple[int, str, int, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """The words that a threat must have: `values` are parameters, `parts` of them for `has`.
+    """The words that a threat must have: `values` are parameters, `parts` of them for `has_at`.
 
     The index tells within 2 ms or so whether more than `most` threats have them.
     """
@@ -138,28 +117,20 @@ def sought(keyword: str, dialect: str) -> Sought | None:
     return Sought({"words": asked} | parts, len(parts), most)
 
 
-def matches(dialect: str, *between: BindParameter[int]) -> Select[Any]:
+def matches(dialect: str) -> str:
     """Return the query of the numbers (`threat.seq`) of threats that have the `words`."""
-    query = select(_INDEX.c.rowid).where(_MATCH[dialect])
-    if between:
-        first, last = between
-        query = query.where(_INDEX.c.rowid >= first, _INDEX.c.rowid <= last)
-    return query
+    has = "keyword_index MATCH :words" if dialect == "sqlite" else f"document @@ {_QUERY}"
+    return f"SELECT rowid FROM keyword_index WHERE {has}"
 
 
-def has(seq: ColumnElement[int], parts: int) -> tuple[FromClause, ColumnElement[bool]]:
-    """Return a table and when the threat *seq* has the words, by its own document there.
-
-    For SQLite, as `has_at` is for PostgreSQL.
-    """
-    held = (func.instr(_DOCUMENTS.c.c0, bindparam(f"word_{number}")) > 0 for number in range(parts))
-    return _DOCUMENTS, and_(_DOCUMENTS.c.id == seq, *held)
-
-
-def has_at(seq: ColumnElement[int]) -> ColumnElement[bool]:
+def has_at(dialect: str, seq: str, parts: int) -> str:
     """Return when the threat *seq* has the words, by its own document."""
-    document = select(_has_words(_INDEX.c.document)).where(_INDEX.c.rowid == seq)
-    return document.scalar_subquery()
+    if dialect == "postgresql":
+        asked = f"(SELECT {_QUERY})"  # of no row: read once
+        return f"(SELECT document @@ {asked} FROM keyword_index WHERE rowid = {seq})"
+    # FTS5 keeps the document itself here: far cheaper to look at than to ask the index for one row
+    held = " AND ".join(f"instr(c0, :word_{number}) > 0" for number in range(parts))
+    return f"(SELECT {held} FROM keyword_index_content WHERE id = {seq})"
 
 
 @lru_cache
@@ -169,26 +140,19 @@ def count(dialect: str) -> Statement:
     PostgreSQL collects all that have them before it can count the first. So it first looks at
     some of the newest and some in the middle: of words that are in both, `most` is told.
     """
-    most = bindparam("most", type_=BigInteger)
-    found = matches(dialect).limit(bindparam("most")).subquery()
-    counted = select(func.count()).select_from(found)
-    if dialect != "postgresql":
-        return Statement(counted)
-    last = select(func.max(_INDEX.c.rowid)).scalar_subquery()
-    is_common = and_(last > most, _is_in_some_to(last), _is_in_some_to(last.bitwise_rshift(1)))
-    return Statement(select(case((is_common, most), else_=counted.scalar_subquery())))
+    counted = f"SELECT count(*) FROM ({matches(dialect)} LIMIT :most) AS found"
+    if dialect == "sqlite":
+        return Statement(text(counted))
+    last, most = "(SELECT max(rowid) FROM keyword_index)", "CAST(:most AS BIGINT)"
+    is_common = f"{last} > {most} AND {_is_in_some_to(last)} AND {_is_in_some_to(f'{last} / 2')}"
+    return Statement(text(f"SELECT CASE WHEN {is_common} THEN {most} ELSE ({counted}) END"))
 
 
-def _is_in_some_to(last: ColumnElement[int]) -> ColumnElement[bool]:
-    """Return whether any of SAMPLE threats down from *last* has the words."""
-    query = select(_INDEX.c.document).where(_INDEX.c.rowid <= last)
-    some = query.order_by(_INDEX.c.rowid.desc()).limit(SAMPLE).subquery()
-    return select(some).where(_has_words(some.c.document)).exists()
-
-
-def _has_words(document: ColumnElement[Any]) -> ColumnElement[bool]:
-    asked = select(_QUERY).scalar_subquery()  # of no row: read once
-    return document.bool_op("@@")(asked)
+def _is_in_some_to(last: str) -> str:
+    """Return whether any of SAMPLE threats down from *last* has the words, for PostgreSQL."""
+    some = f"SELECT document FROM keyword_index WHERE rowid <= {last}"
+    some = f"({some} ORDER BY rowid DESC LIMIT {SAMPLE}) AS sample"
+    return f"EXISTS (SELECT 1 FROM {some} WHERE document @@ (SELECT {_QUERY}))"
 
 
 @dataclass(frozen=True, slots=True)

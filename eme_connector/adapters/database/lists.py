@@ -2,9 +2,11 @@
 
 A list is a range of one index, from behind the page before to the end. Filters that no index
 answers are held against at most MAX_WALK of its rows; what they need stands in the index too.
-First the row is found where the walk has to end, then what passes the filters before that row.
-Each shape of a list is one statement, compiled once.
+What passes the filters comes with the row at which the walk has to end, whatever comes and goes.
+Each shape of a list is one statement, written out as text: there are hundreds of shapes, and to
+compile one from Core takes as long as to run it.
 """
+# ruff: noqa: S608 - made of our own words alone; what is asked for goes as parameters
 
 from __future__ import annotations
 
@@ -16,32 +18,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    ColumnElement,
-    and_,
-    any_,
-    bindparam,
-    cast,
-    false,
-    func,
-    select,
-    true,
-    tuple_,
-    union_all,
-)
+from sqlalchemy import text
 from sqlalchemy.dialects import sqlite
 
 from eme_connector.adapters.database import entries, keywords
-from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.keywords import Sought
 from eme_connector.adapters.database.statements import Statement
 from eme_connector.domain.listing import MAX_PAGE, MAX_WALK, ListQuery, Order, Page
 from eme_connector.errors import Fault, InvalidInput
 from eme_connector.formats.codec import load_threat
 
-_L = t.listing.c
 _KEYS = {
     "newest": ("received_at", "threat"),
     "rank": ("rank", "received_at", "threat"),
@@ -53,7 +39,15 @@ By rank a walk comes by threats of all times; by newest they are often in a row.
 """
 _TIMES = {"since": "received_at", "until": "received_at"}
 _MOST = 2**63 - 1
-_P = bindparam
+_BODIES = Statement(
+    lambda m: text(
+        "SELECT seq, body FROM threat WHERE seq IN (SELECT value FROM json_each(:numbers))"
+        if m is sqlite
+        else "SELECT seq, body FROM threat WHERE seq IN"
+        " (SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(:numbers AS JSON)))"
+    ),
+    at_once=("seq", "body"),
+)
 Rows = Callable[[Statement, dict[str, Any]], Sequence[tuple[Any, ...]]]
 FindNumber = Callable[[str], int | None]
 Key = tuple[int, ...]
@@ -104,76 +98,71 @@ def page(query: ListQuery, rows: Rows, find_number: FindNumber, dialect: str) ->
         return Page(())
     values: dict[str, Any] = {**filters, "limit": min(query.limit, MAX_PAGE) + 1}
     values |= _bound("above", above) | _bound("down_to", down_to)
+    values |= {"walk": MAX_WALK, "skipped": MAX_WALK - 1}
     shape = Shape(dialect, query.order, frozenset(filters) - {"viewer"})
     if query.keyword.strip():
         words = keywords.sought(query.keyword, dialect)
         return _with_words(shape, words, values, rows) if words else Page(())
-    if not shape.by_row:
-        found = rows(_found(shape), values)
-        return _page(found, values, rows, len(found))
-    if dialect == "postgresql":
-        return _at_once(shape, values, rows)
-    end, about = _ended(shape, values, rows)
-    return _walked(shape, about, rows, rows(_found(shape), about), end)
-
-
-def _with_words(shape: Shape, words: Sought, values: dict[str, Any], rows: Rows) -> Page:
-    looked = replace(shape, words=words.parts)
-    values |= {**words.values, "most": words.most + 1, "first": 0, "last": _MOST}
-    if shape.dialect == "postgresql":
-        ((matches,),) = rows(keywords.count(shape.dialect), values)
-        if matches > words.most:
-            return _at_once(looked, values, rows)
-        return _of_few(shape, matches, values, rows)
-    end, about = _ended(shape, values, rows)
-    found = None
-    if shape.order == "newest":
-        ((first, last),) = rows(_threats(shape.range), about)
-        if first is not None and last - first < NEAR:
-            known = about | {"first": first, "last": last}
-            found = rows(_found(replace(looked, listed=True)), known)
-            if len(found) == values["limit"]:  # as of frequent words: to count them would cost more
-                return _walked(shape, about, rows, found, end)
-    ((matches,),) = rows(keywords.count(shape.dialect), values)
-    if matches <= keywords.FEW:
-        return _of_few(shape, matches, values, rows)
-    if found is None:
-        found = rows(_found(replace(looked, listed=matches <= words.most)), about)
-    return _walked(shape, about, rows, found, end)
-
-
-def _of_few(shape: Shape, matches: int, values: dict[str, Any], rows: Rows) -> Page:
-    """Return the page of the few threats that have the words, sorted."""
-    # twice as many: some may come before they are read
-    found = rows(_sorted(shape), values | {"most": 2 * keywords.FEW}) if matches else []
-    # not how many have the words: most of them may be nothing that this viewer may know of
+    if shape.by_row:
+        return _walked(shape, values, rows, _walk(shape, values, rows))
+    found = rows(_found(shape), values)
     return _page(found, values, rows, len(found))
 
 
-def _at_once(shape: Shape, values: dict[str, Any], rows: Rows) -> Page:
-    """Return the page of a walk whose end comes with what was found, from one snapshot."""
-    told = rows(_found_or_end(shape), values | {"walk": MAX_WALK, "skipped": MAX_WALK - 1})
+def _with_words(shape: Shape, words: Sought, values: dict[str, Any], rows: Rows) -> Page:
+    values |= {**words.values, "most": words.most + 1, "first": 0, "last": _MOST}
+    looked = replace(shape, words=words.parts)
+    walk = _walk_nearby(replace(looked, listed=True), values, rows)
+    if walk and len(walk.found) == values["limit"]:  # of frequent words: to count would cost more
+        return _walked(shape, values, rows, walk)
+    ((matches,),) = rows(keywords.count(shape.dialect), values)
+    if matches <= keywords.FEW:
+        # twice as many: some may come before they are read
+        found = rows(_sorted(shape), values | {"most": 2 * keywords.FEW}) if matches else []
+        # not how many have the words: most of them may be nothing that this viewer may know of
+        return _page(found, values, rows, len(found))
+    walk = walk or _walk(replace(looked, listed=matches <= words.most), values, rows)
+    return _walked(shape, values, rows, walk)
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What passes all filters, a page of it at most; behind less than that its last row.
+
+    `end` is None where the list ends before the walk does.
+    """
+
+    found: Sequence[Key]
+    end: Key | None
+
+
+def _walk(shape: Shape, values: dict[str, Any], rows: Rows) -> Walk:
+    told = rows(_found_or_end(shape), values)
     found = [row[:-1] for row in told if not row[-1]]
-    end = next((row[:-1] for row in told if row[-1]), None)
-    return _walked(shape, values, rows, found, end)
+    return Walk(found, next((row[:-1] for row in told if row[-1]), None))
 
 
-def _ended(shape: Shape, values: dict[str, Any], rows: Rows) -> tuple[Key | None, dict[str, Any]]:
-    """Return the row at which the walk ends, whatever comes and goes, and *values* with it."""
-    end = rows(_end(shape.range), values | {"skipped": MAX_WALK - 1})
-    return (end[0], values | _bound("down_to", end[0])) if end else (None, values)
+def _walk_nearby(shape: Shape, values: dict[str, Any], rows: Rows) -> Walk | None:
+    """Return the walk past threats that came about one after the other, by the index of words.
+
+    None where they did not, and on PostgreSQL, whose index knows no order.
+    """
+    if shape.order != "newest" or shape.dialect != "sqlite":
+        return None
+    ((first, last),) = rows(_threats(shape.range), values)
+    if first is None or last - first >= NEAR:
+        return None
+    return _walk(shape, values | {"first": first, "last": last}, rows)
 
 
-def _walked(
-    shape: Shape, values: dict[str, Any], rows: Rows, found: Sequence[Key], end: Key | None
-) -> Page:
-    """Return the page of what was *found* down to the *end* of the walk."""
-    if len(found) == values["limit"]:
-        values = values | _bound("down_to", found[-1])
-    elif end:
-        return _page(found, values, rows, MAX_WALK, more=end)
+def _walked(shape: Shape, values: dict[str, Any], rows: Rows, walk: Walk) -> Page:
+    """Return the page of what a *walk* has found."""
+    if len(walk.found) == values["limit"]:
+        values = values | _bound("down_to", walk.found[-1])
+    elif walk.end:
+        return _page(walk.found, values, rows, MAX_WALK, more=walk.end)
     ((walked,),) = rows(_count(shape.range), values)
-    return _page(found, values, rows, walked)
+    return _page(walk.found, values, rows, walked)
 
 
 def _page(
@@ -188,113 +177,105 @@ def _page(
     shown = found[: values["limit"] - 1]
     last = shown[-1] if len(found) > len(shown) else more
     numbers = [row[-1] for row in shown]
-    named: dict[str, Any] = {f"number_{place}": one for place, one in enumerate(numbers)}
-    named["numbers"] = numbers
-    bodies: dict[int, str] = dict(rows(_bodies(len(numbers)), named)) if numbers else {}
+    asked = {"numbers": numbers, "as_json": json.dumps(numbers)}
+    bodies: dict[int, str] = dict(rows(_BODIES, asked)) if numbers else {}
     threats = tuple(load_threat(bodies[one]) for one in numbers if one in bodies)
     return Page(threats, _encode(last) if last else "", walked, more is None)
 
 
-@lru_cache(maxsize=1024)
+_BODIES = Statement(
+    lambda m: text(
+        "SELECT seq, body FROM threat WHERE seq IN (SELECT value FROM json_each(:as_json))"
+        if m is sqlite
+        else "SELECT seq, body FROM threat WHERE seq = ANY(CAST(:numbers AS BIGINT[]))"
+    ),
+    at_once=("seq", "body"),
+)
+
+
+@lru_cache
 def _found(shape: Shape) -> Statement:
-    """Return: the first rows of the range that all filters let pass."""
-    where = [_in_range(shape), *(_holds(name) for name in sorted(shape.by_row))]
-    source: Any = t.listing
-    if shape.listed:
-        listed = keywords.matches(shape.dialect, _P("first"), _P("last"))
-        where.append(_L.threat.in_(listed))
-    elif shape.words is not None:
-        documents, has = keywords.has(_L.threat, shape.words)
-        source = source.join(documents, has)
-    query = select(*_columns(shape)).select_from(source).where(and_(*where))
-    return Statement(query.order_by(*_descending(shape)).limit(_P("limit")))
+    """Return: the first rows of the range."""
+    return Statement(text(f"{_rows_of(shape)} LIMIT :limit"), at_once=shape.keys)
 
 
 @lru_cache(maxsize=1024)
 def _found_or_end(shape: Shape) -> Statement:
     """Return: the first rows of the walk that all filters let pass, behind too few its end.
 
-    For PostgreSQL, which reads no more of either part than the limit wants.
+    Neither database reads more of either part than the limit wants.
     """
-    names = {"threat", *shape.keys, *(_TIMES.get(name, name) for name in shape.by_row)}
-    query = select(*(_L[name] for name in sorted(names))).where(_in_range(shape))
-    walk = query.order_by(*_descending(shape)).limit(_P("walk")).subquery("walk")
-    where = [_holds(name, walk.c) for name in sorted(shape.by_row)]
-    if shape.words is not None:  # after the filters, as it is the dearest of them
-        where.append(keywords.has_at(walk.c.threat))
-    passed = select(*_columns(shape, walk.c), false().label("is_end")).where(and_(*where))
-    end = select(*_columns(shape), true()).where(_in_range(shape)).order_by(*_descending(shape))
-    both = union_all(passed.limit(_P("limit")), end.limit(1).offset(_P("skipped")))
-    return Statement(both.limit(_P("limit")))
+    where = [_holds(shape, name, "walk") for name in sorted(shape.by_row)]
+    if shape.listed:
+        within = "rowid >= :first AND rowid <= :last"
+        where.append(f"walk.threat IN ({keywords.matches(shape.dialect)} AND {within})")
+    elif shape.words is not None:  # after the filters, as it is the dearest of them
+        where.append(keywords.has_at(shape.dialect, "walk.threat", shape.words))
+    more = sorted({_TIMES.get(name, name) for name in shape.by_row} - set(shape.keys))
+    walk = f"{_rows_of(shape.range, *more)} LIMIT :walk"
+    passed = f"SELECT {_columns(shape, 'walk')}, 0 AS is_end FROM ({walk}) AS walk"
+    passed += f" WHERE {' AND '.join(where)} LIMIT :limit"
+    end = f"{_rows_of(shape.range, '1 AS is_end')} LIMIT 1 OFFSET :skipped"
+    both = f"SELECT * FROM ({passed}) AS passed UNION ALL SELECT * FROM ({end}) AS ended"
+    return Statement(text(f"{both} LIMIT :limit"), at_once=(*shape.keys, "is_end"))
 
 
-@lru_cache(maxsize=1024)
-def _end(shape: Shape) -> Statement:
-    """Return: the row of the range behind so many others."""
-    query = select(*_columns(shape)).where(_in_range(shape)).order_by(*_descending(shape))
-    return Statement(query.limit(1).offset(_P("skipped")))
-
-
-@lru_cache(maxsize=1024)
+@lru_cache
 def _threats(shape: Shape) -> Statement:
-    """Return: the lowest and the highest number of a threat in the range."""
-    numbers = select(func.min(_L.threat), func.max(_L.threat))
-    return Statement(numbers.where(_in_range(shape)))
+    """Return: the lowest and the highest number of a threat in the walk."""
+    walk = f"{_rows_of(shape)} LIMIT :walk"
+    return Statement(text(f"SELECT min(threat), max(threat) FROM ({walk}) AS walk"))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache
 def _count(shape: Shape) -> Statement:
     """Return: how many rows the range has."""
-    return Statement(select(func.count()).select_from(t.listing).where(_in_range(shape)))
+    return Statement(text(f"SELECT count(*) FROM listing WHERE {_in_range(shape)}"))
 
 
 @lru_cache(maxsize=1024)
 def _sorted(shape: Shape) -> Statement:
     """Return: the first rows of the range that are among the few with the words."""
     # the outer join and the limit keep planners from coming by all rows of the viewer instead
-    matches = keywords.matches(shape.dialect).subquery("matches")
-    mine = and_(_L.viewer == _P("viewer"), _L.threat == matches.c.rowid)
-    names = {"viewer", *shape.keys, *(_TIMES.get(name, name) for name in shape.given)}
-    columns = (_L[name] for name in sorted(names))
-    some = select(*columns).select_from(matches.outerjoin(t.listing, mine)).limit(_P("most"))
-    entry = some.subquery("entry").c
-    where = and_(_in_range(shape, entry), *(_holds(name, entry) for name in sorted(shape.by_row)))
-    query = select(*_columns(shape, entry)).where(where)
-    return Statement(query.order_by(*_descending(shape, entry)).limit(_P("limit")))
+    some = f"SELECT listing.* FROM ({keywords.matches(shape.dialect)}) AS found"
+    some += " LEFT JOIN listing ON viewer = :viewer AND threat = found.rowid LIMIT :most"
+    where = [_in_range(shape), *(_holds(shape, name) for name in sorted(shape.by_row))]
+    query = f"SELECT {_columns(shape)} FROM ({some}) AS listing WHERE {' AND '.join(where)}"
+    return Statement(text(f"{query} {_descending(shape)} LIMIT :limit"), at_once=shape.keys)
 
 
-@lru_cache(maxsize=MAX_PAGE + 1)
-def _bodies(many: int) -> Statement:
-    numbers: list[Any] = [_P(f"number_{place}") for place in range(many)]
-    seq, query = t.threat.c.seq, select(t.threat.c.seq, t.threat.c.body)
-    given = cast(_P("numbers"), ARRAY(BigInteger))
-    return Statement(lambda m: query.where(seq.in_(numbers) if m is sqlite else seq == any_(given)))
+def _rows_of(shape: Shape, *more: str) -> str:
+    """Return the query of the range, in the order of its index; *more* are columns beside keys."""
+    columns = ", ".join((_columns(shape), *more))
+    return f"SELECT {columns} FROM listing WHERE {_in_range(shape)} {_descending(shape)}"
 
 
-def _columns(shape: Shape, entry: Any = _L) -> list[ColumnElement[Any]]:
-    return [entry[name] for name in shape.keys]
+def _columns(shape: Shape, table: str = "listing") -> str:
+    return ", ".join(f"{table}.{name}" for name in shape.keys)
 
 
-def _descending(shape: Shape, entry: Any = _L) -> list[ColumnElement[Any]]:
-    return [column.desc() for column in _columns(shape, entry)]
+def _descending(shape: Shape) -> str:
+    return "ORDER BY " + ", ".join(f"listing.{name} DESC" for name in shape.keys)
 
 
-def _in_range(shape: Shape, entry: Any = _L) -> ColumnElement[bool]:
+def _in_range(shape: Shape) -> str:
     """Return the condition that the index of *shape* answers."""
-    key = tuple_(*_columns(shape, entry))
     above, down_to = (
-        tuple_(*(_P(f"{bound}_{name}", type_=BigInteger) for name in shape.keys))
+        ", ".join(_value(shape, f"{bound}_{name}") for name in shape.keys)
         for bound in ("above", "down_to")
     )
-    equal = (_holds(name, entry) for name in ("viewer", *sorted(shape.given - shape.by_row)))
-    return and_(*equal, key < above, key >= down_to)
+    equal = " AND ".join(_holds(shape, name) for name in ("viewer", *sorted(shape.range.given)))
+    return f"{equal} AND ({_columns(shape)}) < ({above}) AND ({_columns(shape)}) >= ({down_to})"
 
 
-def _holds(name: str, entry: Any = _L) -> ColumnElement[bool]:
-    column: ColumnElement[Any] = entry[_TIMES.get(name, name)]
-    if name == "since":
-        return column >= _P(name)
-    return column < _P(name) if name == "until" else column == _P(name)
+def _holds(shape: Shape, name: str, table: str = "listing") -> str:
+    sign = {"since": ">=", "until": "<"}.get(name, "=")
+    return f"{table}.{_TIMES.get(name, name)} {sign} {_value(shape, name)}"
+
+
+def _value(shape: Shape, name: str) -> str:
+    """Return the parameter; PostgreSQL would take each small number for one of another type."""
+    return f":{name}" if shape.dialect == "sqlite" else f"CAST(:{name} AS BIGINT)"
 
 
 def _filters(query: ListQuery, find_number: FindNumber) -> dict[str, int | None]:

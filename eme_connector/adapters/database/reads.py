@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Executable, Table, and_, bindparam, func, select, text
@@ -17,7 +19,7 @@ from eme_connector.adapters.database.deliveries import COLUMNS, delivery_of
 from eme_connector.adapters.database.directory import entry_of
 from eme_connector.adapters.database.misp import ENRICHMENT, MARK, enrichment_of
 from eme_connector.adapters.database.schedule import turn_of
-from eme_connector.adapters.database.spare import SpareConnections
+from eme_connector.adapters.database.spare import Rows, SpareConnections
 from eme_connector.adapters.database.statements import Statement
 from eme_connector.adapters.database.threats import MAY_READ, setting_of
 from eme_connector.domain.accounts import Account, Peer, Token
@@ -91,13 +93,15 @@ class DatabaseReads:
         return load_threat(row[0]) if row else None
 
     def list_threats(self, query: ListQuery) -> Page:
-        return lists.page(query, self._asked, self._number, self._engine.dialect.name)
+        with self._together() as rows:
+            number = partial(self._number, rows=rows)
+            return lists.page(query, rows, number, self._engine.dialect.name)
 
     def aggregate(self, viewer: str, at: int) -> Aggregate:
-        oldest = self._first(keywords.OLDEST_WAITING)
-        behind = oldest[0] if oldest else None
-        lag = 0.0 if behind is None else max(0.0, (at - behind) / 1_000_000)
-        return charts.aggregate(viewer, at, self._asked, lag)
+        with self._together() as rows:
+            ((behind,),) = rows(keywords.OLDEST_WAITING, {})
+            lag = 0.0 if behind is None else max(0.0, (at - behind) / 1_000_000)
+            return charts.aggregate(viewer, at, rows, lag)
 
     def raw(self, threat_id: str, revision: int) -> bytes | None:
         row = self._first(_RAW, id=threat_id, revision=revision)
@@ -252,16 +256,16 @@ class DatabaseReads:
         found = (entry.what for entry in settle(entry_of(row) for row in self._all(query)))
         return tuple(one for one in found if isinstance(one, EncryptionKey))
 
-    def _number(self, organisation: str) -> int | None:
+    def _number(self, organisation: str, rows: Rows | None = None) -> int | None:
         """Return the number that list entries have for an organisation, None where there is none.
 
         A number is never given up, so it can be kept for good.
         """
         if organisation not in self._numbers:
-            row = self._first(entries.NUMBER, uuid=organisation)
-            if row is None:
+            found = (rows or self._asked)(entries.NUMBER, {"uuid": organisation})
+            if not found:
                 return None
-            self._numbers[organisation] = row[0]
+            self._numbers[organisation] = found[0][0]
         return self._numbers[organisation]
 
     def _first(self, statement: Statement, **values: Any) -> tuple[Any, ...] | None:
@@ -274,6 +278,14 @@ class DatabaseReads:
     def _asked(self, statement: Statement, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         try:
             return self._spare.rows(statement, values)
+        except (SQLAlchemyError, self._spare.error) as exc:
+            raise StoreUnavailable("the database cannot be read") from exc
+
+    @contextmanager
+    def _together(self) -> Iterator[Rows]:
+        try:
+            with self._spare.together() as rows:
+                yield rows
         except (SQLAlchemyError, self._spare.error) as exc:
             raise StoreUnavailable("the database cannot be read") from exc
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any
 
@@ -12,6 +13,7 @@ from eme_connector.adapters.database.statements import Connection, Statement
 
 MOST = 16
 PREPARED = 300
+Rows = Callable[[Statement, Mapping[str, Any]], list[tuple[Any, ...]]]
 
 
 class SpareConnections:
@@ -44,6 +46,34 @@ class SpareConnections:
                 except self.error:
                     driver.close()
             return self._ask(self._open(), statement, values)
+        finally:
+            self._turns.put(None)
+
+    @contextmanager
+    def together(self) -> Iterator[Rows]:
+        """Give what asks for the rows of several statements, on SQLite all of one moment.
+
+        There a connection forgets what it has read as soon as somebody has written, but not
+        inside a transaction. On PostgreSQL that would be two more ways to the server and back.
+
+        Raises:
+            SQLAlchemyError, or the driver's own Error.
+        """
+        if self._engine.dialect.name != "sqlite":
+            yield self.rows
+            return
+        self._turns.get()
+        try:
+            driver = self._taken() or self._open()
+            connection = Connection(driver, self._engine.dialect)
+            try:
+                driver.execute("BEGIN")
+                yield connection.all
+                driver.execute("COMMIT")
+            except BaseException:
+                driver.close()
+                raise
+            self._spare.append(driver)
         finally:
             self._turns.put(None)
 

@@ -15,6 +15,7 @@ from eme_connector.domain.listing import Change
 from eme_connector.domain.rights import Right
 from eme_connector.errors import EmeError, Unavailable
 from eme_connector.ports import Store
+from eme_connector.precedence import readers
 from eme_connector.web.app_state import metrics
 from eme_connector.web.pages.frame import blueprint
 from eme_connector.web.pages.hub import Hub
@@ -41,6 +42,7 @@ def live() -> Response:
     streams.inc()
     response.call_on_close(streams.dec)
     response.call_on_close(hub.leave)
+    readers.end()  # nobody waits for the end of a stream
     response.cache_control.no_store = True
     response.headers["X-Accel-Buffering"] = "no"
     return response

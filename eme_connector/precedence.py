@@ -1,0 +1,58 @@
+"""Who reads goes first: a page is short, and a person waits for it.
+
+One interpreter runs one thread at a time. While sixteen threads take detections in, an answer
+would wait for several of them at each of its statements; so they stop for a moment instead, where
+they hold nothing that a reader needs. They are held up half of the time at most.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+LONGEST_S = 0.05
+
+
+class Precedence:
+    """Of the readers of one process; any thread may call each method at any time."""
+
+    def __init__(
+        self, longest_s: float = LONGEST_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._longest_s, self._clock = longest_s, clock
+        self._lock = threading.Lock()
+        self._readers: set[int] = set()
+        self._clear = threading.Event()
+        self._clear.set()
+        self._since = self._ends = self._again = 0.0
+
+    def begin(self) -> None:
+        """Go before those who give way, until `end`, for `longest_s` at most."""
+        now = self._clock()
+        with self._lock:
+            self._readers.add(threading.get_ident())
+            if now >= self._again:
+                self._since, self._ends = now, now + self._longest_s
+                self._again = self._ends + self._longest_s
+                self._clear.clear()
+
+    def end(self) -> None:
+        """Let the others go on, for as long as they were held up before anybody may again."""
+        with self._lock:
+            self._readers.discard(threading.get_ident())
+            if not self._readers and not self._clear.is_set():
+                ended = min(self._clock(), self._ends)
+                self._again = ended + (ended - self._since)
+                self._clear.set()
+
+    def give_way(self) -> None:
+        """Wait while somebody reads; a reader itself does not wait."""
+        if self._clear.is_set() or threading.get_ident() in self._readers:
+            return
+        left = self._ends - self._clock()
+        if left > 0:
+            self._clear.wait(left)
+
+
+readers = Precedence()

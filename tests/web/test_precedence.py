@@ -1,0 +1,150 @@
+"""Who reads goes first, for a moment; nobody is held up for good."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from eme_connector.adapters.database import engine, writer
+from eme_connector.domain.rights import Right
+from eme_connector.precedence import Precedence
+from eme_connector.web import auth
+from eme_connector.web.pages import live
+from tests.web.conftest import Site
+
+HELD_S, SOON_S = 0.2, 5.0
+LIST = "/api/v1/ci/threats"
+
+
+@pytest.fixture
+def clock() -> list[float]:
+    return [100.0]
+
+
+@pytest.fixture
+def precedence(clock: list[float]) -> Precedence:
+    return Precedence(longest_s=30.0, clock=lambda: clock[0])
+
+
+def test_nobody_waits_while_nobody_reads(precedence: Precedence) -> None:
+    with giving_way(precedence) as gone_on:
+        assert gone_on(SOON_S)
+
+
+def test_others_wait_until_the_reader_ends(precedence: Precedence) -> None:
+    precedence.begin()
+    with giving_way(precedence) as gone_on:
+        assert not gone_on(HELD_S)
+        precedence.end()
+        assert gone_on(SOON_S)
+
+
+def test_others_wait_for_the_last_of_several_readers(precedence: Precedence) -> None:
+    precedence.begin()
+    with ThreadPoolExecutor(1) as another:
+        another.submit(precedence.begin).result()
+        precedence.end()
+        with giving_way(precedence) as gone_on:
+            assert not gone_on(HELD_S)
+            another.submit(precedence.end).result()
+            assert gone_on(SOON_S)
+
+
+def test_a_reader_does_not_wait_for_itself(precedence: Precedence) -> None:
+    precedence.begin()
+    precedence.give_way()
+
+
+def test_a_long_reader_is_waited_for_a_while_only() -> None:
+    precedence = Precedence(longest_s=HELD_S)
+    precedence.begin()
+    with giving_way(precedence) as gone_on:
+        assert gone_on(SOON_S)
+
+
+def test_a_reader_that_has_had_its_time_holds_nobody_up(
+    precedence: Precedence, clock: list[float]
+) -> None:
+    precedence.begin()
+    clock[0] += 31
+    with giving_way(precedence) as gone_on:
+        assert gone_on(SOON_S)
+
+
+@pytest.mark.parametrize(("free_s", "held"), [(9.0, False), (11.0, True)])
+def test_others_go_on_for_as_long_as_they_were_held_up(
+    precedence: Precedence, clock: list[float], free_s: float, held: bool
+) -> None:
+    precedence.begin()
+    clock[0] += 10
+    precedence.end()
+    clock[0] += free_s
+    precedence.begin()
+    with giving_way(precedence) as gone_on:
+        assert gone_on(HELD_S) is not held
+        precedence.end()
+        assert gone_on(SOON_S)
+
+
+def test_an_answer_goes_first_until_it_is_sent(site: Site, patient: Precedence) -> None:
+    answer = site.client().get(LIST, headers=site.token(Right.READ))
+    with giving_way(patient) as gone_on:
+        assert not gone_on(HELD_S)
+        answer.close()
+        assert gone_on(SOON_S)
+
+
+def test_whoever_is_not_known_does_not_go_first(site: Site, patient: Precedence) -> None:
+    assert site.client().get(LIST, headers={"Authorization": "Bearer nobody"}).status_code == 401
+    with giving_way(patient) as gone_on:
+        assert gone_on(SOON_S)
+
+
+def test_nobody_waits_for_the_end_of_a_stream(site: Site, patient: Precedence) -> None:
+    stream = site.person().client.get("/live")
+    try:
+        assert stream.mimetype == "text/event-stream"
+        with giving_way(patient) as gone_on:
+            assert gone_on(SOON_S)
+    finally:
+        stream.close()
+
+
+def test_what_is_written_waits_for_a_reader(site: Site, patient: Precedence) -> None:
+    patient.begin()
+    with ThreadPoolExecutor(1) as another:
+        written = another.submit(site.eme.store.transact, lambda _: "written")
+        with pytest.raises(TimeoutError):
+            written.result(HELD_S)
+        patient.end()
+        assert written.result(SOON_S) == "written"
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> Precedence:
+    """The precedence of this process, but with time enough to look at it."""
+    found = Precedence(longest_s=30.0)
+    for module in (auth, live, engine, writer):
+        monkeypatch.setattr(module, "readers", found)
+    return found
+
+
+@contextmanager
+def giving_way(precedence: Precedence) -> Iterator[Callable[[float], bool]]:
+    """Give way in another thread; yield what tells whether it has gone on within some seconds."""
+    gone_on = threading.Event()
+
+    def run() -> None:
+        precedence.give_way()
+        gone_on.set()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    yield gone_on.wait
+    precedence.end()
+    thread.join(SOON_S)
+    assert not thread.is_alive()
