@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 from pydantic_core import from_json
 from sqlalchemy import bindparam, text
+from sqlalchemy.dialects import sqlite
 
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database import totals
@@ -70,16 +71,21 @@ _MOVE = Statement(
     )
 )
 # of each viewer in turn, as CROSS JOIN makes SQLite do: no index has the changes of all of them
-WAITING = Statement(
-    text(
-        "SELECT threat.seq, organisation.uuid,"
-        " listing.received_at, threat.body, listing.change"
-        " FROM organisation CROSS JOIN listing CROSS JOIN threat"
-        " WHERE listing.viewer = organisation.number AND threat.seq = listing.threat"
-        " AND listing.change > :after AND listing.change <= :settled"
-        f" ORDER BY listing.change LIMIT {BATCH}"
-    )
-)
+_WAITING = {
+    "sqlite": "SELECT threat.seq, organisation.uuid,"
+    " listing.received_at, threat.body, listing.change"
+    " FROM organisation CROSS JOIN listing CROSS JOIN threat"
+    " WHERE listing.viewer = organisation.number AND threat.seq = listing.threat"
+    " AND listing.change > :after AND listing.change <= :settled"
+    f" ORDER BY listing.change LIMIT {BATCH}",
+    "postgresql": "SELECT threat.seq, first.uuid, first.received_at, threat.body, first.change"
+    " FROM (SELECT organisation.uuid, mine.* FROM organisation CROSS JOIN LATERAL ("
+    "  SELECT threat, received_at, change FROM listing WHERE viewer = organisation.number"
+    "  AND change > CAST(:after AS BIGINT) AND change <= CAST(:settled AS BIGINT)"
+    f" ORDER BY change LIMIT {BATCH}) AS mine ORDER BY change LIMIT {BATCH}) AS first"
+    " JOIN threat ON threat.seq = first.threat ORDER BY first.change",
+}
+WAITING = Statement(lambda m: text(_WAITING["sqlite" if m is sqlite else "postgresql"]))
 OLDEST_WAITING = Statement(
     text(
         """SELECT min((
@@ -134,22 +140,31 @@ def has_at(dialect: str, seq: str, parts: int) -> str:
 
 
 @lru_cache
-def count(dialect: str) -> Statement:
-    """Return the statement that counts what has the `words`, up to `most`.
+def count() -> Statement:
+    """Return the statement that counts what has the `words`, up to `most`, for SQLite."""
+    return Statement(text(f"SELECT count(*) FROM ({matches('sqlite')} LIMIT :most) AS found"))
 
-    PostgreSQL collects all that have them before it can count the first. So it first looks at
-    some of the newest and some in the middle: of words that are in both, `most` is told.
+
+def few() -> str:
+    """Return tables for WITH, for PostgreSQL: `found` has the rows of `matches`, up to `most`.
+
+    `counted` tells by `matches` how many they are. PostgreSQL collects all threats that have a
+    word before it gives the first, so it looks at some of the newest and some in the middle
+    before: words that are in both count as `most`, and nothing is found.
     """
-    counted = f"SELECT count(*) FROM ({matches(dialect)} LIMIT :most) AS found"
-    if dialect == "sqlite":
-        return Statement(text(counted))
     last, most = "(SELECT max(rowid) FROM keyword_index)", "CAST(:most AS BIGINT)"
     is_common = f"{last} > {most} AND {_is_in_some_to(last)} AND {_is_in_some_to(f'{last} / 2')}"
-    return Statement(text(f"SELECT CASE WHEN {is_common} THEN {most} ELSE ({counted}) END"))
+    return (
+        f"common AS MATERIALIZED (SELECT {is_common} AS yes),"
+        f" found AS MATERIALIZED ({matches('postgresql')} AND NOT (SELECT yes FROM common)"
+        f" LIMIT {most}),"
+        f" counted AS MATERIALIZED (SELECT CASE WHEN (SELECT yes FROM common) THEN {most}"
+        " ELSE (SELECT count(*) FROM found) END AS matches)"
+    )
 
 
 def _is_in_some_to(last: str) -> str:
-    """Return whether any of SAMPLE threats down from *last* has the words, for PostgreSQL."""
+    """Return whether any of SAMPLE threats down from *last* has the words."""
     some = f"SELECT document FROM keyword_index WHERE rowid <= {last}"
     some = f"({some} ORDER BY rowid DESC LIMIT {SAMPLE}) AS sample"
     return f"EXISTS (SELECT 1 FROM {some} WHERE document @@ (SELECT {_QUERY}))"

@@ -115,14 +115,24 @@ def _with_words(shape: Shape, words: Sought, values: dict[str, Any], rows: Rows)
     walk = _walk_nearby(replace(looked, listed=True), values, rows)
     if walk and len(walk.found) == values["limit"]:  # of frequent words: to count would cost more
         return _walked(shape, values, rows, walk)
-    ((matches,),) = rows(keywords.count(shape.dialect), values)
+    matches, found = _of_few(shape, values, rows)
     if matches <= keywords.FEW:
-        # twice as many: some may come before they are read
-        found = rows(_sorted(shape), values | {"most": 2 * keywords.FEW}) if matches else []
         # not how many have the words: most of them may be nothing that this viewer may know of
         return _page(found, values, rows, len(found))
     walk = walk or _walk(replace(looked, listed=matches <= words.most), values, rows)
     return _walked(shape, values, rows, walk)
+
+
+def _of_few(shape: Shape, values: dict[str, Any], rows: Rows) -> tuple[int, Sequence[Key]]:
+    """Return how many threats have the words, and where they are FEW the first of the list."""
+    if shape.dialect == "postgresql":
+        told = rows(_counted_and_sorted(shape), values | {"few": keywords.FEW})
+        return told[0][0], [row[1:] for row in told if row[1] is not None]
+    ((matches,),) = rows(keywords.count(), values)
+    if not 0 < matches <= keywords.FEW:
+        return matches, ()
+    # twice as many: some may come before they are read
+    return matches, rows(_sorted(shape), values | {"most": 2 * keywords.FEW})
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +246,26 @@ def _count(shape: Shape) -> Statement:
 @lru_cache(maxsize=1024)
 def _sorted(shape: Shape) -> Statement:
     """Return: the first rows of the range that are among the few with the words."""
+    found = f"({keywords.matches(shape.dialect)}) AS found"
+    return Statement(text(_first_among(shape, found, "LIMIT :most")), at_once=shape.keys)
+
+
+@lru_cache(maxsize=1024)
+def _counted_and_sorted(shape: Shape) -> Statement:
+    """Return: how many have the words, and beside it the same as `_sorted` where they are few."""
+    page = _first_among(shape, "found", "WHERE matches <= CAST(:few AS BIGINT) LIMIT :most")
+    keys = _columns(shape, "page")
+    query = f"SELECT matches, {keys} FROM counted LEFT JOIN LATERAL ({page}) AS page ON true"
+    return Statement(text(f"WITH {keywords.few()} {query}"))
+
+
+def _first_among(shape: Shape, found: str, bounded: str) -> str:
     # the outer join and the limit keep planners from coming by all rows of the viewer instead
-    some = f"SELECT listing.* FROM ({keywords.matches(shape.dialect)}) AS found"
-    some += " LEFT JOIN listing ON viewer = :viewer AND threat = found.rowid LIMIT :most"
+    some = f"SELECT listing.* FROM {found} LEFT JOIN listing"
+    some += f" ON viewer = {_value(shape, 'viewer')} AND threat = found.rowid {bounded}"
     where = [_in_range(shape), *(_holds(shape, name) for name in sorted(shape.by_row))]
     query = f"SELECT {_columns(shape)} FROM ({some}) AS listing WHERE {' AND '.join(where)}"
-    return Statement(text(f"{query} {_descending(shape)} LIMIT :limit"), at_once=shape.keys)
+    return f"{query} {_descending(shape)} LIMIT :limit"
 
 
 def _rows_of(shape: Shape, *more: str) -> str:
