@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from eme_connector.adapters.database import open_store
+from eme_connector.adapters.database import entries, keywords, open_store
 from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import State
 from eme_connector.domain.listing import ListQuery
@@ -26,6 +27,50 @@ def store(ready_postgres):
 
 class TestPostgresStore(StoreContract):
     """PostgreSQL passes the contract."""
+
+    def check_plan(self, store, statement):
+        """A walk reads one index that has all it needs, in its order."""
+        plan = plan_of(store, statement)
+        steps = [step for step in plan if " on listing" in step]
+        for step in steps:
+            assert "Index Only Scan" in step or "using listing_pkey" in step, plan
+        if any("using listing_newest" in step or "using listing_rank" in step for step in steps):
+            assert not any("Sort" in step for step in plan), plan
+
+
+def plan_of(store, statement):
+    """Return the steps by which PostgreSQL answers *statement*, whatever its parameters are.
+
+    The tables of tests are so small that it would rather read all of them.
+    """
+    names, text = [], statement.compiled(store._engine.dialect).text
+
+    def place(found):
+        if found[1] not in names:
+            names.append(found[1])
+        return f"${names.index(found[1]) + 1}"
+
+    text = re.sub(r"%\((\w+)\)s", place, text)
+    off = ("enable_seqscan", "enable_bitmapscan", "enable_sort")
+    with store._engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        for setting in off:
+            driver.execute(f"SET LOCAL {setting} = off")
+        driver.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        driver.execute(f"PREPARE asked AS {text}")
+        given = f"({', '.join(['NULL'] * len(names))})" if names else ""
+        plan = driver.execute(f"EXPLAIN EXECUTE asked{given}").fetchall()
+        driver.execute("DEALLOCATE asked")
+        driver.rollback()
+    return [step for (step,) in plan]
+
+
+def test_who_follows_changes_never_reads_all_entries(store):
+    for number in range(300):
+        put(store, some(number))
+    for statement in (keywords.WAITING, keywords.OLDEST_WAITING, entries.CHANGES):
+        plan = plan_of(store, statement)
+        assert any("Index Cond: ((viewer = " in step and "change > " in step for step in plan), plan
 
 
 def test_leasing_one_lane_does_not_hold_up_another(store):
