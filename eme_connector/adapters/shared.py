@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from eme_connector.errors import Unavailable
 
 if TYPE_CHECKING:
+    from limits.strategies import FixedWindowRateLimiter
     from redis import Redis
 
 log = structlog.get_logger("eme.shared")
@@ -28,19 +30,14 @@ class LocalShared:
     """One process and its memory."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._minute, self._hits = 0.0, Counter[tuple[str, str]]()
         self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self._lock = threading.Lock()
         self._clock = clock
 
     def hit(self, name: str, key: str, *, per_minute: int) -> bool:
-        with self._lock:
-            minute = self._clock() // 60
-            if minute != self._minute:
-                self._minute = minute
-                self._hits.clear()
-            self._hits[name, key] += 1
-            return self._hits[name, key] <= per_minute
+        from limits import RateLimitItemPerMinute
+
+        return self._limiter.hit(RateLimitItemPerMinute(per_minute), name, key)
 
     def get(self, key: str) -> bytes | None:
         with self._lock:
@@ -59,6 +56,13 @@ class LocalShared:
 
     def close(self) -> None:
         return
+
+    @cached_property
+    def _limiter(self) -> FixedWindowRateLimiter:
+        from limits.storage import MemoryStorage
+        from limits.strategies import FixedWindowRateLimiter
+
+        return FixedWindowRateLimiter(MemoryStorage())
 
 
 class RedisShared:
@@ -127,6 +131,7 @@ class RedisShared:
 
 def connect_redis(url: str, *, tries: int = 2) -> Redis:
     """Return a client that connects when it is used, and waits for half a second at most."""
+    from limits.strategies import FixedWindowRateLimiter
     from redis import Redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
