@@ -131,7 +131,6 @@ class RedisShared:
 
 def connect_redis(url: str, *, tries: int = 2) -> Redis:
     """Return a client that connects when it is used, and waits for half a second at most."""
-    from limits.strategies import FixedWindowRateLimiter
     from redis import Redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry

@@ -34,16 +34,6 @@ def test_so_many_a_minute_and_no_more_for_each_key(shared):
     assert shared.hit("other", "anna", per_minute=3)
 
 
-def test_each_minute_counts_anew_in_one_process():
-    now = [60.0]
-    shared = LocalShared(clock=lambda: now[0])
-    told = [shared.hit("login", "anna", per_minute=1) for _ in range(2)]
-    now[0] = 120.0
-
-    assert told == [True, False]
-    assert shared.hit("login", "anna", per_minute=1)
-
-
 def test_what_is_kept_is_found_for_its_time(shared):
     shared.put("a", b"1", seconds=60)
     shared.put("b", b"2", seconds=0.05)
