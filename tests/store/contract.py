@@ -245,9 +245,34 @@ class StoreContract(
         assert store.transact(lambda tx: tx.find_delivery_by_key(one.key)) == found
         assert store.delivery_counts() == {(LANE, State.OWED): 1}
 
+    def test_deliveries_of_many_threats_are_found_in_one_lane(self, store):
+        one, two, there = owe(store, "t"), owe(store, "u"), owe(store, "v", lane="peer:x")
+        owe(store, "w")
+
+        asked = ["t", "u", "v", "unheard-of"]
+        assert [d.id for d in store.deliveries_in(LANE, asked)] == [one.id, two.id]
+        assert [d.id for d in store.deliveries_in("peer:x", asked)] == [there.id]
+        assert store.deliveries_in(LANE, []) == ()
+
+    def test_what_names_a_threat_that_is_not_there_is_kept_and_found_under_no_other(self, store):
+        there = put(store, some())
+
+        def work(tx):
+            tx.record(AuditRecord("e", AT, "anna", CI, "lost", 1))
+            tx.record(AuditRecord("e", AT, "anna", CI, there.id, 1))
+            return [tx.owe(Owed(LANE, "dispatch", one, CI, 1)) for one in ("lost", there.id)]
+
+        made = store.transact(work)
+        assert store.list_deliveries() == due(store) == tuple(made)
+        assert (store.deliveries_of("lost"), store.timeline("lost")) == ((), ())
+        assert store.deliveries_of(there.id) == (made[1],)
+        assert [one.threat_id for one in store.timeline(there.id)] == [there.id]
+        assert store.transact(lambda tx: tx.withdraw("lost", "dispatch", "stopped")) == 0
+
     # the rest
 
     def test_audit_records_come_back_in_order_each_with_a_salt(self, store):
+        put(store, some(id="t"))
         for number in range(3):
             record = AuditRecord("e", AT + number, "anna", CI, "t", 1, {"n": number})
             store.transact(lambda tx, record=record: tx.record(record))

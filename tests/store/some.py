@@ -27,7 +27,14 @@ def put(store, found, viewers=(CI,)):
 
 
 def owe(store, threat_id="t", lane=LANE, kind="dispatch"):
-    return store.transact(lambda tx: tx.owe(Owed(lane, kind, threat_id, CI, 1, b"x", "d")))
+    """Owe a delivery of a threat, which is made where there is none."""
+
+    def work(tx):
+        if tx.find_threat(threat_id) is None:
+            tx.add_threat(some(id=threat_id), b"", viewers=[])
+        return tx.owe(Owed(lane, kind, threat_id, CI, 1, b"x", "d"))
+
+    return store.transact(work)
 
 
 def due(store, lane=LANE, now=None, width=8, limit=8):

@@ -9,22 +9,27 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from eme_connector.adapters.database import (
     VERSION,
+    deliveries,
     entries,
     keywords,
     open_store,
+    reads,
     schema_version,
     upgrade,
 )
+from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.spare import MOST
 from eme_connector.adapters.database.statements import Statement
+from eme_connector.adapters.database.writer import Waiting
 from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import State
 from eme_connector.domain.listing import ListQuery
@@ -77,6 +82,26 @@ def plan_of(store, statement):
     with store._engine.connect() as connection:
         driver = connection.connection.driver_connection
         return [row[3] for row in driver.execute(text, [None] * text.count("?"))]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [deliveries._DUE, deliveries._WITHDRAW, deliveries._RENEW, deliveries._RENEW_AT, reads._RAW],
+)
+def test_what_is_about_a_threat_is_looked_up_by_its_number(store, statement):
+    plan = plan_of(store, statement)
+
+    assert not any("SCAN" in step for step in plan), plan
+    assert any("(threat=?" in step for step in plan), plan
+
+
+@pytest.mark.parametrize("table", [t.audit, t.delivery])
+def test_deliveries_and_timelines_are_read_from_an_index(store, table):
+    query = select(table).where(reads._among(table.c.threat, ["a", "b"])).order_by(table.c.id)
+    words = query.compile(store._engine, compile_kwargs={"literal_binds": True})
+    plan = [row[3] for row in store._all(text(f"EXPLAIN QUERY PLAN {words}"))]
+
+    assert f"SEARCH {table} USING INDEX {table}_threat (threat=?)" in plan, plan
 
 
 @pytest.mark.parametrize("statement", [keywords.WAITING, keywords.OLDEST_WAITING, entries.CHANGES])
@@ -164,6 +189,29 @@ def test_one_failing_work_of_a_batch_costs_the_others_nothing(store):
     assert store.timeline("lost") == ()
     assert store.aggregate(CI, AT).hours[-1].total == 6
     assert len({one.id for one in store.changes(CI, 0, 10)}) == 6
+
+
+def test_what_names_a_threat_that_was_taken_back_stands_under_no_other(store):
+    lost, kept = some(), some()
+
+    def bad(tx):
+        tx.add_threat(lost, b"{}", viewers=[CI])
+        raise KeyError("mine")
+
+    def good(tx):
+        tx.add_threat(kept, b"{}", viewers=[CI])  # under the number that the lost one had
+        tx.record(AuditRecord("received", AT, "a", CI, lost.id, 1))
+        tx.owe(Owed(LANE, "dispatch", lost.id, CI, 1))
+
+    batch = [Waiting(bad), Waiting(good)]
+    with closing(store._writer._connect()) as connection:
+        store._writer._commit(connection, batch)
+
+    with pytest.raises(KeyError):
+        batch[0].wait()
+    batch[1].wait()
+    assert store.find_visible_threat(kept.id, CI) == kept
+    assert (store.timeline(kept.id), store.deliveries_of(kept.id)) == ((), ())
 
 
 def test_every_work_of_a_batch_whose_commit_fails_is_told(store, monkeypatch):

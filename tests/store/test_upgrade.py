@@ -24,13 +24,14 @@ from eme_connector.adapters.database import (
 )
 from eme_connector.adapters.database.schema import KEEP
 from eme_connector.adapters.database.tables import metadata
+from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.listing import ListQuery
 from eme_connector.domain.risk import Band
 from eme_connector.domain.threat import Status
 from eme_connector.errors import StoreUnavailable
 from eme_connector.formats.codec import dump_threat
-from tests.build import CI, OTHER_CI, detection
-from tests.store.some import DAY, HOUR, put, some
+from tests.build import AT, CI, OTHER_CI, detection
+from tests.store.some import DAY, HOUR, due, put, some
 
 MIGRATIONS = Path(schema.__file__).parent / "migrations"
 FIRST = Path(__file__).parent.parent / "data" / "schemas" / "0001.sql"
@@ -45,6 +46,13 @@ OLDER = (
     "INSERT INTO origin_tally VALUES (:o, :o, 'pending', :shard, 1)",
 )
 """A threat as the schema before wide counters held it."""
+BEFORE_SEQS = (
+    "INSERT INTO raw VALUES (:id, :n, NULL, :bytes)",
+    "INSERT INTO audit VALUES (100 + :n, :n, 'e', 'b', 'o', :id, 1, '{}', 7)",
+    "INSERT INTO delivery VALUES (:n, :key, 'lane', 'dispatch', :id, 'o', 1, 'owed', :bytes, '',"
+    " 0, 0, 0, 0, 0, NULL, NULL, false, '', '{}')",
+)
+"""What is about a threat as the schemas before its number in it held it."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -160,6 +168,44 @@ def test_lists_feeds_and_words_of_an_older_database_go_on(url):
     assert [one.threat_id for one in store.changes(CI, len(model), 9)] == [added.id]
     assert store.find_visible_threat(model[0].id, CI) == model[0]
     assert store.find_visible_threat(model[0].id, OTHER_CI) is None
+    store.close()
+
+
+def test_bytes_records_and_deliveries_of_an_older_database_go_on_under_their_threats(url):
+    model = [some(n) for n in range(3)]
+    _fill(url, model)
+    engine = create_engine(url)
+    _migrate(engine, "0010")
+    with engine.begin() as connection:
+        # not in the order of their threats, and some of a threat that is not there
+        for number, one in enumerate((model[2].id, "lost", model[0].id, "lost", model[0].id), 1):
+            values = {"n": number, "id": one, "key": f"key-{number}", "bytes": bytes([number])}
+            for words in BEFORE_SEQS[one == "lost" :]:
+                connection.execute(text(words), values)
+        connection.execute(text(BEFORE_SEQS[1].replace(":id", "NULL")), {"n": 6})
+    engine.dispose()
+
+    upgrade(url)
+    store = open_store(url)
+    assert [store.raw(model[0].id, revision) for revision in (1, 3, 5)] == [None, b"\3", b"\5"]
+    assert store.raw(model[2].id, 1) == b"\1"
+    for one, numbers in ((model[0], [3, 5]), (model[1], []), (model[2], [1])):
+        assert [record.at for record in store.timeline(one.id)] == numbers
+        assert [owed.id for owed in store.deliveries_of(one.id)] == numbers
+    every = store.list_deliveries()
+    assert [(one.id, one.key, one.payload) for one in every] == [
+        (number, f"key-{number}", bytes([number])) for number in range(1, 6)
+    ]
+    assert {one.id for one in every if one.threat_id == "lost"} == {2, 4}
+    # the oldest of each threat: what names none that is there is held up by nothing
+    assert [one.id for one in due(store, "lane")] == [1, 2, 3, 4]
+    kept = store._all(text("SELECT id, threat_id, leaf_index FROM audit ORDER BY id"))
+    assert [tuple(row) for row in kept[1:]] == [
+        (102, "lost", 7), (103, model[0].id, 7), (104, "lost", 7), (105, model[0].id, 7),
+        (106, None, 7),
+    ]  # fmt: skip
+    store.transact(lambda tx: tx.record(AuditRecord("e", AT, "a", CI, model[1].id)))
+    assert len(store.timeline(model[1].id)) == 1
     store.close()
 
 

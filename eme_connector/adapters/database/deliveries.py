@@ -23,15 +23,17 @@ from sqlalchemy import (
 
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.pending import Pending
+from eme_connector.adapters.database.seqs import Seqs
 from eme_connector.adapters.database.statements import Connection, Statement
-from eme_connector.domain.delivery import OPEN, Delivery, DeliveryKind, State
+from eme_connector.domain.delivery import Delivery, DeliveryKind, State
 from eme_connector.ports import Owed
 
 _P = bindparam
 _D = t.delivery.c
 _NAMES = [field.name for field in fields(Delivery)]
 COLUMNS = [_D[name] for name in _NAMES]
-_OPEN = [str(state) for state in sorted(OPEN)]
+_SEQ = select(t.threat.c.seq).where(t.threat.c.id == _P("of_threat"))
+_OF_THREAT = _D.threat == _SEQ.scalar_subquery()
 
 # written into the text: a partial index cannot be used for a state that comes as a parameter
 _OWED: ColumnElement[str] = literal_column("'owed'")
@@ -42,7 +44,7 @@ _earlier = t.delivery.alias("earlier")
 _held_up = exists().where(
     and_(
         _earlier.c.lane == _D.lane,
-        _earlier.c.threat_id == _D.threat_id,
+        _earlier.c.threat == _D.threat,
         _earlier.c.id < _D.id,
         or_(_earlier.c.state == _OWED, _earlier.c.state == _SENDING),
     )
@@ -83,10 +85,10 @@ _NEW: dict[str, Any] = {
 }
 _WITHDRAW = Statement(
     update(t.delivery)
-    .where(and_(_D.threat_id == _P("of_threat"), _D.kind == _P("of_kind"), _D.state == "owed"))
+    .where(and_(_OF_THREAT, _D.kind == _P("of_kind"), _D.state == "owed"))
     .values(state="withdrawn", reason=_P("reason"))
 )
-_RENEWED = and_(_D.lane == _P("of_lane"), _D.threat_id == _P("of_threat"), _D.state == _OWED)
+_RENEWED = and_(_D.lane == _P("of_lane"), _OF_THREAT, _D.state == _OWED)
 _RENEW = Statement(update(t.delivery).where(_RENEWED).values(sequence=_P("newer")))
 _RENEW_AT = Statement(
     update(t.delivery)
@@ -115,6 +117,7 @@ class DeliveryRows:
 
     _db: Connection
     _pending: Pending
+    _seqs: Seqs
     _touched: set[str]
     _clock: Callable[[], float]
 
@@ -134,6 +137,7 @@ class DeliveryRows:
             "created_at": now,
             "next_at": owed.next_at,
             "reason": owed.reason,
+            "threat": self._seqs.get(owed.threat_id),
         })  # fmt: skip
         self._touched.add("delivery")
         return Delivery(

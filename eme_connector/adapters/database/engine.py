@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Listener = Callable[[frozenset[str]], None]
-VERSION = "0010"
+VERSION = "0011"
 
 
 class DatabaseStore(DatabaseReads, RelayQueries):
@@ -156,7 +156,7 @@ def connect_sqlite(path: str) -> sqlite3.Connection:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, timeout=5.0, cached_statements=512)
     for pragma in (
-        "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON",
+        "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY",
         f"wal_autocheckpoint={LONGEST_PAGES}",
     ):  # fmt: skip
         connection.execute(f"PRAGMA {pragma}")

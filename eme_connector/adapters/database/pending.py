@@ -15,6 +15,7 @@ from sqlalchemy import Table, bindparam, func, literal_column, select
 
 from eme_connector.adapters.database import changes
 from eme_connector.adapters.database import tables as t
+from eme_connector.adapters.database.seqs import Seqs
 from eme_connector.adapters.database.statements import Connection, Statement, add_to, put_into
 
 # all at once: each statement makes the one writer give up the interpreter
@@ -36,8 +37,8 @@ _SALT = 32
 class Pending:
     """Counters and records of one transaction, which may hold many works."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+    def __init__(self, connection: Connection, seqs: Seqs) -> None:
+        self._db, self._seqs = connection, seqs
         self._counts: dict[tuple[str, tuple[Any, ...]], Counter[str]] = defaultdict(Counter)
         self._records: list[dict[str, Any]] = []
         self._last: dict[str, int] = {}
@@ -51,7 +52,7 @@ class Pending:
             counts[name] += n
 
     def record(self, record: dict[str, Any]) -> None:
-        """Append to the audit log: every column but `id` and `leaf_index`."""
+        """Append to the audit log: every column but `id`, `leaf_index` and `threat`."""
         self._records.append(record)
 
     def new_id(self, table: Table) -> int:
@@ -71,6 +72,7 @@ class Pending:
         """Forget all that is not written yet: its work has failed."""
         self._counts.clear()
         self._records.clear()
+        self._seqs.forget()
         self._db.forget()
 
     def write(self) -> None:
@@ -93,9 +95,13 @@ class Pending:
     def _write_records(self) -> None:
         many = len(self._records)
         salts = os.urandom(_SALT * many)
+        about = {one["threat_id"] for one in self._records} - {None}
+        seqs = self._seqs.find(about)
         for place, number in enumerate(self._new_ids(t.audit, many)):
             salt = salts[_SALT * place : _SALT * (place + 1)]
-            self._db.later(t.audit, self._records[place] | {"id": number, "leaf_index": None})
+            record = self._records[place]
+            own = {"id": number, "leaf_index": None, "threat": seqs.get(record["threat_id"])}
+            self._db.later(t.audit, record | own)
             self._db.later(t.audit_salt, {"audit_id": number, "salt": salt})
         self._records.clear()
 

@@ -45,7 +45,11 @@ _P = bindparam
 _VISIBLE = Statement(select(t.threat.c.body).where(MAY_READ))
 _RAW = Statement(
     select(t.raw.c.bytes).where(
-        and_(t.raw.c.threat_id == _P("id"), t.raw.c.revision == _P("revision"))
+        and_(
+            t.raw.c.threat == t.threat.c.seq,
+            t.threat.c.id == _P("id"),
+            t.raw.c.revision == _P("revision"),
+        )
     )
 )
 _TOKEN = Statement(select(t.token).where(t.token.c.prefix == _P("prefix")))
@@ -108,7 +112,7 @@ class DatabaseReads:
         return bytes(row[0]) if row else None
 
     def timeline(self, threat_id: str) -> tuple[AuditRecord, ...]:
-        query = select(t.audit).where(t.audit.c.threat_id == threat_id).order_by(t.audit.c.id)
+        query = select(t.audit).where(_among(t.audit.c.threat, [threat_id])).order_by(t.audit.c.id)
         return tuple(
             AuditRecord(r.event, r.at, r.by, r.organisation, r.threat_id, r.revision,
                         json.loads(r.detail))
@@ -142,11 +146,11 @@ class DatabaseReads:
         return self._one(query) is not None
 
     def deliveries_of(self, threat_id: str) -> tuple[Delivery, ...]:
-        query = select(*COLUMNS).where(_D.threat_id == threat_id).order_by(_D.id)
+        query = select(*COLUMNS).where(_among(_D.threat, [threat_id])).order_by(_D.id)
         return tuple(delivery_of(tuple(row)) for row in self._all(query))
 
     def deliveries_in(self, lane: str, threat_ids: Collection[str]) -> tuple[Delivery, ...]:
-        where = and_(_D.threat_id.in_(sorted(threat_ids)), _D.lane == lane)
+        where = and_(_among(_D.threat, threat_ids), _D.lane == lane)
         query = select(*COLUMNS).where(where).order_by(_D.id)
         return tuple(delivery_of(tuple(row)) for row in self._all(query))
 
@@ -299,6 +303,11 @@ class DatabaseReads:
                 return connection.execute(query).fetchall()
         except SQLAlchemyError as exc:
             raise StoreUnavailable("the database cannot be read") from exc
+
+
+def _among(seq: ColumnElement[int], threat_ids: Collection[str]) -> ColumnElement[bool]:
+    """Return whether *seq* is the number of one of these threats."""
+    return seq.in_(select(t.threat.c.seq).where(t.threat.c.id.in_(sorted(threat_ids))))
 
 
 def _named(table: Table, row: tuple[Any, ...]) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def _lift_sequences(connection: Connection) -> None:
         path = cast(["sequence"], ARRAY(Text))
         lifted = cast(func.jsonb_set(document, path, func.to_jsonb(number)), Text)
     _run(connection, update(t.threat).where(own).values(body=lifted))
-    mine = _D.threat_id.in_(select(t.threat.c.id).where(own))
+    mine = _D.threat.in_(select(t.threat.c.seq).where(own))
     is_open = or_(_D.state == "owed", _D.state == "sending")
     moving = and_(is_open, mine, _D.kind != literal("peer"))
     _run(connection, update(t.delivery).where(moving).values(sequence=_D.sequence + STEP))

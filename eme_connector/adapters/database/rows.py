@@ -15,6 +15,7 @@ from eme_connector.adapters.database.misp import MispRows
 from eme_connector.adapters.database.pending import Pending
 from eme_connector.adapters.database.relay import RelayRows
 from eme_connector.adapters.database.schedule import ScheduleRows
+from eme_connector.adapters.database.seqs import Seqs
 from eme_connector.adapters.database.statements import Connection
 from eme_connector.adapters.database.threats import ThreatRows
 
@@ -36,7 +37,8 @@ class Rows(ThreatRows, DeliveryRows, AccountRows, DirectoryRows, ScheduleRows, R
         self._db = connection
         self._numbers = Numbers(connection, {} if numbers is None else numbers)
         self._clock = clock
-        self.pending = self._pending = Pending(connection)
+        self._seqs = Seqs(connection)
+        self.pending = self._pending = Pending(connection, self._seqs)
         self.touched = self._touched = set[str]()
         self._settings = {}  # each accept asks for them: read once a transaction
         is_sqlite = connection.dialect.name == "sqlite"

@@ -35,8 +35,8 @@ threat = Table(
 raw = Table(
     "raw",
     metadata,
-    Column("threat_id", Text, primary_key=True),
-    Column("revision", Integer, primary_key=True),
+    Column("threat", BigInteger, primary_key=True, autoincrement=False),  # threat.seq
+    Column("revision", Integer, primary_key=True, autoincrement=False),
     Column("key_id", Text),
     Column("bytes", LargeBinary, nullable=False),
 )
@@ -147,13 +147,14 @@ delivery = Table(
     Column("asking", Boolean, nullable=False),
     Column("reason", Text, nullable=False),
     Column("receipt", Text, nullable=False),
+    Column("threat", BigInteger),  # threat.seq
 )
 # on PostgreSQL too by migration 0001: said here, it would load that dialect at every start
 Index("delivery_open", delivery.c.lane, delivery.c.id,
       sqlite_where=delivery.c.state.in_(("owed", "sending")))  # fmt: skip
 Index("delivery_sending", delivery.c.lane,
       sqlite_where=delivery.c.state == "sending")  # fmt: skip
-Index("delivery_threat", delivery.c.threat_id, delivery.c.lane, delivery.c.id)
+Index("delivery_threat", delivery.c.threat, delivery.c.lane)
 Index("delivery_due", delivery.c.lane, delivery.c.next_at,
       sqlite_where=delivery.c.state.in_(("owed", "sending")))  # fmt: skip
 
@@ -169,8 +170,9 @@ audit = Table(
     Column("revision", Integer),
     Column("detail", Text, nullable=False),
     Column("leaf_index", BigInteger),
+    Column("threat", BigInteger),  # threat.seq
 )
-Index("audit_threat", audit.c.threat_id, audit.c.id)
+Index("audit_threat", audit.c.threat)
 audit_salt = Table(
     "audit_salt",
     metadata,

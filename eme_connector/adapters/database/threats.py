@@ -13,6 +13,7 @@ from sqlalchemy.dialects import sqlite
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.entries import Numbers, entry
 from eme_connector.adapters.database.pending import Pending
+from eme_connector.adapters.database.seqs import Seqs, rows_of
 from eme_connector.adapters.database.statements import (
     Connection,
     Statement,
@@ -25,16 +26,17 @@ from eme_connector.formats.codec import dump_threat, load_threat
 
 _P = bindparam
 
-_BY_ID = Statement(select(t.threat.c.body).where(t.threat.c.id == _P("id")).with_for_update())
+_ROW = (t.threat.c.seq, t.threat.c.body)
+_BY_ID = Statement(select(*_ROW).where(t.threat.c.id == _P("id")).with_for_update())
 _BY_IDS = Statement(
     lambda m: text(
-        "SELECT id, body FROM threat WHERE id IN (SELECT value FROM json_each(:ids))"
+        "SELECT seq, body FROM threat WHERE id IN (SELECT value FROM json_each(:ids))"
         if m is sqlite
-        else "SELECT id, body FROM threat WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"
+        else "SELECT seq, body FROM threat WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"
     )
 )
 _BY_IDENTITY = Statement(
-    select(t.threat.c.body).where(t.threat.c.identity == _P("identity")).with_for_update()
+    select(*_ROW).where(t.threat.c.identity == _P("identity")).with_for_update()
 )
 _ADD = Statement(
     lambda m: (
@@ -44,7 +46,6 @@ _ADD = Statement(
         .returning(t.threat.c.seq)
     )
 )
-_SEQ = Statement(select(t.threat.c.seq).where(t.threat.c.id == _P("id")))
 _VIEWERS = Statement(
     lambda m: text(
         "SELECT threat.id, threat.seq, organisation.uuid FROM threat"  # noqa: S608 - our own words
@@ -82,21 +83,22 @@ class ThreatRows:
     _touched: set[str]
     _pending: Pending
     _numbers: Numbers
+    _seqs: Seqs
     _settings: dict[str, tuple[Setting, ...]]
     _shard: int
 
     def find_own_threat(self, organisation: str, carrier_id: str, iris_id: str) -> Threat | None:
         identity = identity_of(organisation, carrier_id, iris_id)
         row = self._db.one(_BY_IDENTITY, {"identity": identity})
-        return load_threat(row[0]) if row else None
+        return self._read(row) if row else None
 
     def find_threat(self, threat_id: str) -> Threat | None:
         row = self._db.one(_BY_ID, {"id": threat_id})
-        return load_threat(row[0]) if row else None
+        return self._read(row) if row else None
 
     def find_threats(self, threat_ids: Iterable[str]) -> dict[str, Threat]:
-        rows = self._of(_BY_IDS, set(threat_ids))
-        return {threat_id: load_threat(body) for threat_id, body in rows}
+        found = [self._read(row) for row in rows_of(self._db, _BY_IDS, set(threat_ids))]
+        return {one.id: one for one in found}
 
     def keep_threats(self, threats: Iterable[Threat]) -> None:
         rows = [(one.id, dump_threat(one).decode()) for one in threats]
@@ -120,15 +122,16 @@ class ThreatRows:
         added = self._db.one(_ADD, row)
         if added is None:
             return False
+        self._seqs.keep(threat.id, added[0])
         self._keep_raw(threat, raw)
         for viewer in viewers:
             self._db.later(t.listing, self._entered(threat, added[0], viewer))
         return True
 
     def add_viewer(self, threat: Threat, viewer: str) -> None:
-        found = self._db.one(_SEQ, {"id": threat.id})
-        if found and not self.may_read(threat.id, viewer):
-            self._db.later(t.listing, self._entered(threat, found[0], viewer))
+        seq = self._seqs.get(threat.id)
+        if seq is not None and not self.may_read(threat.id, viewer):
+            self._db.later(t.listing, self._entered(threat, seq, viewer))
 
     def save_threat(self, threat: Threat, before: Threat, raw: bytes | None = None) -> None:
         if raw is not None:
@@ -139,7 +142,7 @@ class ThreatRows:
         both = {threat.id: (threat, before) for threat, before in moved}
         self.keep_threats(threat for threat, _ in both.values())
         entries = []
-        for threat_id, seq, viewer in self._of(_VIEWERS, both):
+        for threat_id, seq, viewer in rows_of(self._db, _VIEWERS, both):
             threat, before = both[threat_id]
             self._count(before, viewer, -1)
             entries.append(self._entered(threat, seq, viewer))
@@ -175,17 +178,15 @@ class ThreatRows:
             self._db.run(_RESUME, {"organisation": organisation})
         self._touched.update(("delivery", "change"))
 
-    def _of(self, statement: Statement, threat_ids: Collection[str]) -> list[tuple[Any, ...]]:
-        """Return the rows of a *statement* about these threats."""
-        if not threat_ids:
-            return []
-        ids = sorted(threat_ids)
-        is_sqlite = self._db.dialect.name == "sqlite"
-        return self._db.all(statement, {"ids": json.dumps(ids) if is_sqlite else ids})
+    def _read(self, row: tuple[Any, ...]) -> Threat:
+        seq, body = row
+        threat = load_threat(body)
+        self._seqs.keep(threat.id, seq)
+        return threat
 
     def _keep_raw(self, threat: Threat, raw: bytes) -> None:
         row = {
-            "threat_id": threat.id,
+            "threat": self._seqs.get(threat.id),
             "revision": threat.revision,
             "key_id": None,
             "bytes": raw,
