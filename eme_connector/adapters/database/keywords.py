@@ -142,7 +142,7 @@ def has_at(dialect: str, seq: str, parts: int) -> str:
 @lru_cache
 def count() -> Statement:
     """Return the statement that counts what has the `words`, up to `most`, for SQLite."""
-    return Statement(text(f"SELECT count(*) FROM ({matches('sqlite')} LIMIT :most) AS found"))
+    return Statement(f"SELECT count(*) FROM ({matches('sqlite')} LIMIT :most) AS found")
 
 
 def few() -> str:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.dialects import sqlite
 
 from eme_connector.adapters.database import entries, keywords
@@ -39,15 +38,6 @@ By rank a walk comes by threats of all times; by newest they are often in a row.
 """
 _TIMES = {"since": "received_at", "until": "received_at"}
 _MOST = 2**63 - 1
-_BODIES = Statement(
-    lambda m: text(
-        "SELECT seq, body FROM threat WHERE seq IN (SELECT value FROM json_each(:numbers))"
-        if m is sqlite
-        else "SELECT seq, body FROM threat WHERE seq IN"
-        " (SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(:numbers AS JSON)))"
-    ),
-    at_once=("seq", "body"),
-)
 Rows = Callable[[Statement, dict[str, Any]], Sequence[tuple[Any, ...]]]
 FindNumber = Callable[[str], int | None]
 Key = tuple[int, ...]
@@ -194,7 +184,7 @@ def _page(
 
 
 _BODIES = Statement(
-    lambda m: text(
+    lambda m: (
         "SELECT seq, body FROM threat WHERE seq IN (SELECT value FROM json_each(:as_json))"
         if m is sqlite
         else "SELECT seq, body FROM threat WHERE seq = ANY(CAST(:numbers AS BIGINT[]))"
@@ -206,7 +196,7 @@ _BODIES = Statement(
 @lru_cache
 def _found(shape: Shape) -> Statement:
     """Return: the first rows of the range."""
-    return Statement(text(f"{_rows_of(shape)} LIMIT :limit"), at_once=shape.keys)
+    return Statement(f"{_rows_of(shape)} LIMIT :limit", at_once=shape.keys)
 
 
 @lru_cache(maxsize=1024)
@@ -227,27 +217,27 @@ def _found_or_end(shape: Shape) -> Statement:
     passed += f" WHERE {' AND '.join(where)} LIMIT :limit"
     end = f"{_rows_of(shape.range, '1 AS is_end')} LIMIT 1 OFFSET :skipped"
     both = f"SELECT * FROM ({passed}) AS passed UNION ALL SELECT * FROM ({end}) AS ended"
-    return Statement(text(f"{both} LIMIT :limit"), at_once=(*shape.keys, "is_end"))
+    return Statement(f"{both} LIMIT :limit", at_once=(*shape.keys, "is_end"))
 
 
 @lru_cache
 def _threats(shape: Shape) -> Statement:
     """Return: the lowest and the highest number of a threat in the walk."""
     walk = f"{_rows_of(shape)} LIMIT :walk"
-    return Statement(text(f"SELECT min(threat), max(threat) FROM ({walk}) AS walk"))
+    return Statement(f"SELECT min(threat), max(threat) FROM ({walk}) AS walk")
 
 
 @lru_cache
 def _count(shape: Shape) -> Statement:
     """Return: how many rows the range has."""
-    return Statement(text(f"SELECT count(*) FROM listing WHERE {_in_range(shape)}"))
+    return Statement(f"SELECT count(*) FROM listing WHERE {_in_range(shape)}")
 
 
 @lru_cache(maxsize=1024)
 def _sorted(shape: Shape) -> Statement:
     """Return: the first rows of the range that are among the few with the words."""
     found = f"({keywords.matches(shape.dialect)}) AS found"
-    return Statement(text(_first_among(shape, found, "LIMIT :most")), at_once=shape.keys)
+    return Statement(_first_among(shape, found, "LIMIT :most"), at_once=shape.keys)
 
 
 @lru_cache(maxsize=1024)
@@ -256,7 +246,7 @@ def _counted_and_sorted(shape: Shape) -> Statement:
     page = _first_among(shape, "found", "WHERE matches <= CAST(:few AS BIGINT) LIMIT :most")
     keys = _columns(shape, "page")
     query = f"SELECT matches, {keys} FROM counted LEFT JOIN LATERAL ({page}) AS page ON true"
-    return Statement(text(f"WITH {keywords.few()} {query}"))
+    return Statement(f"WITH {keywords.few()} {query}")
 
 
 def _first_among(shape: Shape, found: str, bounded: str) -> str:

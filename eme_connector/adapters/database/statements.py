@@ -16,10 +16,11 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from pydantic_core import from_json
-from sqlalchemy import Dialect, Table, bindparam, insert, text
+from sqlalchemy import Dialect, Table, bindparam, insert
 from sqlalchemy.sql import Executable
 
 _WORD = re.compile(r"\w+")
+_PARAMETER = re.compile(r":(\w+)")
 _MOST_ROWS = 64
 
 
@@ -37,13 +38,14 @@ class Cursor(Protocol):
 class Statement:
     """One statement with named parameters, its text per dialect.
 
-    SQLite gives rows one by one, and each makes its thread give the interpreter away: of a query
-    in words with columns `at_once`, of numbers and text, they come as one JSON array.
+    Written out as text, with parameters as `:name`, it needs no compiling. SQLite gives rows one
+    by one, and each makes its thread give the interpreter away: of a text whose columns are
+    `at_once`, numbers and text themselves, they come as one JSON array.
     """
 
     def __init__(
         self,
-        core: Executable | Callable[[ModuleType], Executable],
+        core: str | Executable | Callable[[ModuleType], str | Executable],
         *,
         at_once: tuple[str, ...] = (),
     ) -> None:
@@ -54,25 +56,38 @@ class Statement:
         """Return it as *dialect* words it."""
         found = self._compiled.get(dialect.name)
         if found is None:
-            core: Any = self._core
-            if callable(core):  # an upsert, which each dialect words by its own insert
-                core = core(import_module(f"sqlalchemy.dialects.{dialect.name}"))
-            if self.at_once and dialect.name == "sqlite":
-                row = f"json_array({', '.join(self.at_once)})"
-                core = text(f"SELECT json_group_array({row}) FROM ({core.text})")  # noqa: S608 - our words
-            found = self._compiled[dialect.name] = Compiled(core.compile(dialect=dialect))
+            found = self._compiled[dialect.name] = self._compile(dialect)
         return found
+
+    def _compile(self, dialect: Dialect) -> Compiled:
+        core: Any = self._core
+        if callable(core):  # which each dialect words by its own insert
+            core = core(import_module(f"sqlalchemy.dialects.{dialect.name}"))
+        if not isinstance(core, str):
+            return _compiled(core.compile(dialect=dialect))
+        if dialect.name == "postgresql":
+            return Compiled(_PARAMETER.sub(r"%(\1)s", core))
+        if self.at_once:
+            row = f"json_array({', '.join(self.at_once)})"
+            core = f"SELECT json_group_array({row}) FROM ({core})"  # noqa: S608 - our words
+        return Compiled(core)
 
 
 class Compiled:
-    """The text of a statement, and how its parameters are given to the driver."""
+    """The text of a statement, and how its parameters are given to the driver.
 
-    def __init__(self, made: Any) -> None:
-        self.text = str(made)
-        self.words = frozenset(_WORD.findall(self.text))
-        self._fixed = {name: value for name, value in made.params.items() if value is not None}
-        self._places: tuple[str, ...] | None = made.positional and tuple(made.positiontup)
-        self._pick = itemgetter(*self._places) if self._places else None
+    By their names, or where there are `places` by those.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        fixed: Mapping[str, Any] | None = None,
+        places: tuple[str, ...] | None = None,
+    ) -> None:
+        self.text, self._fixed, self._places = text, fixed, places
+        self.words = frozenset(_WORD.findall(text))
+        self._pick = itemgetter(*places) if places else None
 
     def arguments(self, parameters: Mapping[str, Any]) -> Any:
         """Return *parameters* and what the statement holds itself, as the driver wants them."""
@@ -82,6 +97,11 @@ class Compiled:
             return () if self._places == () else parameters
         picked = self._pick(parameters)
         return (picked,) if len(self._places or ()) == 1 else picked
+
+
+def _compiled(made: Any) -> Compiled:
+    fixed = {name: value for name, value in made.params.items() if value is not None}
+    return Compiled(str(made), fixed, tuple(made.positiontup) if made.positional else None)
 
 
 class Connection:
