@@ -44,11 +44,14 @@ class Context:
     @contextmanager
     def system(self) -> Iterator[Eme]:
         """Open the system on its own database, brought to our schema, and close it again."""
-        from eme_connector.bootstrap import build, prepare
+        from eme_connector.startup import seldom_collected
 
-        found = self.load()
-        prepare(found)
-        eme = build(found)
+        with seldom_collected():
+            from eme_connector.bootstrap import build, prepare
+
+            found = self.load()
+            prepare(found)
+            eme = build(found)
         try:
             yield eme
         finally:

@@ -14,9 +14,9 @@ from eme_connector.cli.context import Context
 @click.pass_obj
 def serve(context: Context) -> None:
     """Serve the API and the pages, and deliver what is owed."""
-    from eme_connector.startup import uncollected
+    from eme_connector.startup import seldom_collected
 
-    with uncollected():
+    with seldom_collected():
         from eme_connector.web.server import serve as run
 
         config = context.load()

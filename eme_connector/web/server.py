@@ -16,7 +16,7 @@ from gunicorn.arbiter import Arbiter
 
 from eme_connector.config import Config
 from eme_connector.errors import ConfigError, Conflict, EmeError
-from eme_connector.startup import uncollected
+from eme_connector.startup import seldom_collected
 from eme_connector.web import worker
 
 KEEP_ALIVE_S = 30
@@ -36,7 +36,7 @@ def serve(config: Config, load: Callable[[], Config]) -> None:
     Raises:
         Conflict: another process serves from this data folder.
     """
-    with uncollected():
+    with seldom_collected():
         from eme_connector.bootstrap import hold_data
 
     if not hold_data(config):
@@ -98,7 +98,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
 
-    @uncollected()
+    @seldom_collected()
     def load(self) -> Any:
         """Build the application in the worker: the arbiter stays as small as it is."""
         from eme_connector.bootstrap import build, prepare_alone
