@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,6 +45,7 @@ CSP = (
     "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'; manifest-src 'self'"
 )
+_DESCRIBING = threading.Lock()
 _APIS = (
     ci,
     cert,
@@ -104,7 +106,8 @@ def create_app(eme: Eme) -> OpenAPI:
 @cache
 def document() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the API."""
-    return documentation.document(module.blueprint for module in _APIS)
+    with _DESCRIBING:  # models that build themselves are not made for two threads
+        return documentation.document(module.blueprint for module in _APIS)
 
 
 def _guard(app: OpenAPI, eme: Eme) -> None:

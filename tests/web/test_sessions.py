@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
+from argon2 import extract_parameters
+from argon2.exceptions import VerifyMismatchError
 
 from eme_connector.domain.rights import PEOPLE_ONLY, Caller, Right
-from eme_connector.errors import InvalidInput
+from eme_connector.errors import InvalidInput, NotAuthenticated
 from eme_connector.usecases import accounts
 from tests.build import CI, OTHER_CI
 from tests.web.conftest import PASSWORD
@@ -86,6 +88,20 @@ def test_wrong_passwords_are_refused_and_then_slowed_down(make_site):
 
     assert [one.status_code for one in answers] == [401, 401, 401, 429, 429]
     assert answers[-1].headers["Retry-After"]
+
+
+def test_a_wrong_name_is_looked_at_as_hard_as_a_wrong_password(site):
+    site.person()
+    known, store = f"admin-{CI[:4]}", site.eme.store
+    causes = []
+    for name in (known, "nobody"):
+        with pytest.raises(NotAuthenticated) as refused:
+            accounts.prove_password(name, "wrong wrong wrong", store=store)
+        causes.append(type(refused.value.__cause__))
+
+    assert causes == [VerifyMismatchError] * 2
+    cost = extract_parameters(store.find_account(known).password_hash)
+    assert extract_parameters(accounts._NOBODY) == cost
 
 
 def test_a_token_request_touches_no_session(site):
