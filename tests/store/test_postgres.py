@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import text
 
 from eme_connector.adapters.database import entries, keywords, open_store
 from eme_connector.domain.audit import AuditRecord
@@ -43,21 +44,21 @@ def plan_of(store, statement):
 
     The tables of tests are so small that it would rather read all of them.
     """
-    names, text = [], statement.compiled(store._engine.dialect).text
+    names, words = [], statement.compiled(store._engine.dialect).text
 
     def place(found):
         if found[1] not in names:
             names.append(found[1])
         return f"${names.index(found[1]) + 1}"
 
-    text = re.sub(r"%\((\w+)\)s", place, text)
+    words = re.sub(r"%\((\w+)\)s", place, words)
     off = ("enable_seqscan", "enable_bitmapscan", "enable_sort")
     with store._engine.connect() as connection:
         driver = connection.connection.driver_connection
         for setting in off:
             driver.execute(f"SET LOCAL {setting} = off")
         driver.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-        driver.execute(f"PREPARE asked AS {text}")
+        driver.execute(f"PREPARE asked AS {words}")
         given = f"({', '.join(['NULL'] * len(names))})" if names else ""
         plan = driver.execute(f"EXPLAIN EXECUTE asked{given}").fetchall()
         driver.execute("DEALLOCATE asked")
@@ -115,3 +116,11 @@ def test_what_fails_among_the_last_statements_keeps_nothing_and_harms_no_connect
     assert [one.threat_id for one in store.changes(CI, 0, 9)] == [there.id]
     after = put(store, some(1))
     assert store.list_threats(ListQuery(CI)).threats == (after, there)
+
+
+def test_new_entries_of_lists_are_vacuumed_when_a_hundredth_is_new(store):
+    with store._engine.connect() as connection:
+        query = text("SELECT reloptions FROM pg_class WHERE relname = 'listing'")
+        assert connection.execute(query).scalar_one() == [
+            "autovacuum_vacuum_insert_scale_factor=0.01"
+        ]

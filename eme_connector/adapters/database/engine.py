@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Listener = Callable[[frozenset[str]], None]
-VERSION = "0011"
+VERSION = "0012"
 
 
 class DatabaseStore(DatabaseReads, RelayQueries):
