@@ -239,6 +239,23 @@ def _fill(url, threats, execution="none"):
     engine.dispose()
 
 
+def test_a_database_of_a_newer_version_is_left_as_it_is_and_not_copied(url, tmp_path):
+    upgrade(url)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    there = sorted(tmp_path.rglob("*"))
+    dumped: list[str] = []
+
+    with pytest.raises(StoreUnavailable, match=f"schema 9999, newer than this version's {VERSION}"):
+        upgrade(url, lambda version: dumped.append(version))
+
+    assert schema_version(url) == "9999"
+    assert sorted(tmp_path.rglob("*")) == there
+    assert dumped == []
+
+
 def test_of_several_that_start_at_once_one_upgrades(postgres_database):
     words = "import sys; from eme_connector.adapters.database import upgrade; upgrade(sys.argv[1])"
     started = [subprocess.Popen([sys.executable, "-c", words, postgres_database]) for _ in range(4)]

@@ -42,11 +42,16 @@ def upgrade(url: str, dump: Dump | None = None) -> Path | None:
     An SQLite file is copied beside itself, for PostgreSQL *dump* is called where it is given.
 
     Raises:
-        StoreUnavailable: it cannot be opened or changed.
+        StoreUnavailable: it cannot be opened or changed, or a newer version has changed it.
     """
     before = schema_version(url)
     if before == VERSION:
         return None
+    if before is not None and before > VERSION:  # not even copied: older copies would make room
+        raise StoreUnavailable(
+            f"the database has schema {before}, newer than this version's {VERSION}: run the newer"
+            " version again, or put back the copy from before the upgrade"
+        )
     if make_url(url).get_backend_name() != "sqlite":
         return _upgrade_postgres(url, dump)
     copy = _prepare_sqlite(url, before)
