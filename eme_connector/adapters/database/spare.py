@@ -109,7 +109,14 @@ class SpareConnections:
 
 
 def _prepare_postgresql(driver: Any) -> None:
-    """Let each statement be planned once: what it reads by follows from its words alone."""
+    """Let each statement be planned once: what it reads by follows from its words alone.
+
+    Psycopg takes a number for the smallest type that holds it, and a statement for another when
+    the types are others: so all are large.
+    """
+    from psycopg.types.numeric import Int8Dumper
+
     driver.autocommit = True
     driver.execute("SET plan_cache_mode = force_generic_plan")
-    driver.prepare_threshold, driver.prepared_max = 1, PREPARED
+    driver.adapters.register_dumper(int, Int8Dumper)
+    driver.prepare_threshold, driver.prepared_max = 0, PREPARED
