@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from eme_connector.adapters.database import entries, keywords, open_store
+from eme_connector.adapters.database import deliveries, entries, keywords, open_store
 from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import State
 from eme_connector.domain.listing import ListQuery
@@ -124,3 +124,22 @@ def test_new_entries_of_lists_are_vacuumed_when_a_hundredth_is_new(store):
         assert connection.execute(query).scalar_one() == [
             "autovacuum_vacuum_insert_scale_factor=0.01"
         ]
+
+
+def test_the_next_deliveries_of_a_lane_are_found_beside_many_that_have_left(store):
+    left = text(
+        "INSERT INTO delivery SELECT n, n::text, 'lane-' || n % 2, 'dispatch', 't', 'o', 1,"
+        " CASE WHEN n > 18000 THEN 'owed' ELSE 'delivered' END, 'x', '', 0, 0, 0, 0, 0, NULL, NULL,"
+        " false, '', '{}', n FROM generate_series(1, 20000) AS n"
+    )
+    found = deliveries._DUE.compiled(store._engine.dialect)
+    values = found.arguments({"lane": "lane-1", "now": 1.0, "most": 8})
+    with store._engine.connect() as connection:
+        connection.execute(left)
+        connection.execute(text("ANALYZE delivery"))
+        connection.execute(text("RESET random_page_cost"))  # as whoever writes has it
+        driver = connection.connection.driver_connection
+        plan = [row[0] for row in driver.execute(f"EXPLAIN {found.text}", values)]
+
+    assert any("using delivery_open on delivery" in step for step in plan), plan
+    assert not any("Sort" in step for step in plan), plan

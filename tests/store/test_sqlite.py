@@ -95,6 +95,13 @@ def test_what_is_about_a_threat_is_looked_up_by_its_number(store, statement):
     assert any("(threat=?" in step for step in plan), plan
 
 
+def test_the_next_deliveries_of_a_backlog_are_found_without_sorting_it(store):
+    plan = plan_of(store, deliveries._DUE)
+
+    assert plan[0].startswith("SEARCH delivery USING INDEX delivery_open (lane>"), plan
+    assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
 @pytest.mark.parametrize("table", [t.audit, t.delivery])
 def test_deliveries_and_timelines_are_read_from_an_index(store, table):
     query = select(table).where(reads._among(table.c.threat, ["a", "b"])).order_by(table.c.id)
