@@ -21,8 +21,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import requests
@@ -203,7 +205,7 @@ def _over_http(accepts: Accepts, cast: Cast, quick: bool) -> dict[str, Any]:
     found = _pages(url, token, cast)
     accepts.closed(1)
     running = offer.start(port, token, RATE, 9 if quick else 15)
-    with _lists_beside(url, token, cast) as timed:
+    with _lists_beside(port, token, cast) as timed:
         offered = offer.finish(running)
     accepts.acknowledged += offered["acknowledged"]
     told = {f"list_http_accept_{name}": value for name, value in offered.items()}
@@ -217,7 +219,7 @@ def _beside_lists(accepts: Accepts, cast: Cast, quick: bool) -> dict[str, Any]:
     alone, beside = [], []
     for _ in range(rounds):
         alone.append(accepts.closed(seconds))
-        with _lists_beside(f"http://127.0.0.1:{port}{offer.PATH}", token, cast):
+        with _lists_beside(port, token, cast):
             beside.append(accepts.closed(seconds))
     ratios = [two / one for one, two in zip(alone, beside, strict=True)]
     return {
@@ -259,16 +261,20 @@ def _pages(url: str, token: str, cast: Cast) -> dict[str, Any]:
 
 
 @contextmanager
-def _lists_beside(url: str, token: str, cast: Cast) -> Iterator[Timed]:
+def _lists_beside(port: int, token: str, cast: Cast) -> Iterator[Timed]:
     """Ask for LISTS_PER_S random lists a second until the end, each timed from when it was due."""
+    header = {"Authorization": f"Bearer {token}"}
     timed, ended, chance = Timed(), threading.Event(), random.Random(5)  # noqa: S311
     mine = threading.local()
 
     def ask(due: float, words: Words) -> None:
-        if not hasattr(mine, "session"):
-            mine.session = _session(token)
-        answer = mine.session.get(url, params=words, timeout=60)
-        answer.raise_for_status()
+        if not hasattr(mine, "connection"):
+            mine.connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        mine.connection.request("GET", f"{offer.PATH}?{urlencode(words)}", headers=header)
+        answer = mine.connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise SystemExit(f"{words}: {answer.status}")
         timed.taken.append(((time.monotonic() - due) * 1000, json.dumps(words)))
 
     def go_on() -> None:

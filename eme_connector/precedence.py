@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 
 LONGEST_S = 0.05
+READS = "eme.reads"
+"""In a WSGI environment: this request reads, for somebody who is known."""
 
 
 class Precedence:
@@ -47,9 +49,11 @@ class Precedence:
                 self._clear.set()
 
     def give_way(self) -> None:
-        """Wait while somebody reads; a reader itself does not wait."""
-        if self._clear.is_set() or threading.get_ident() in self._readers:
+        """Wait while somebody reads; a reader that comes here, as to write, is none any more."""
+        if self._clear.is_set():
             return
+        if threading.get_ident() in self._readers:
+            self.end()  # or the one writer would wait for it, and it for the writer
         left = self._ends - self._clock()
         if left > 0:
             self._clear.wait(left)

@@ -12,7 +12,7 @@ from eme_connector.bootstrap import Eme
 from eme_connector.domain.accounts import Account
 from eme_connector.domain.rights import Caller, Right
 from eme_connector.errors import NotAuthenticated, TooManyRequests
-from eme_connector.precedence import readers
+from eme_connector.precedence import READS, readers
 from eme_connector.usecases import accounts
 from eme_connector.web.sessions import ACCOUNT, StoreSessions
 
@@ -101,14 +101,14 @@ def _take_place() -> None:
     """Let whoever reads go before whoever writes, once it is known who it is."""
     if request.method in ("GET", "HEAD"):
         readers.begin()
-        g.reads = True
+        request.environ[READS] = True
     else:
         readers.give_way()
 
 
 def _give_place_up(response: Response) -> Response:
     """Let others go on once a reader has the whole answer."""
-    if g.get("reads"):
+    if READS in request.environ:
         response.call_on_close(readers.end)
     return response
 

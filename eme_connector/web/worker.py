@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
 
 from eme_connector.errors import StoreUnavailable
+from eme_connector.precedence import READS, readers
 from eme_connector.web.memory import give_back_early
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*args)
         self._reading: dict[socket.socket, float] = {}
         self._held: set[Any] = set()
+        self._readers = WeakSet[socket.socket]()
 
     def load_wsgi(self) -> None:
         """Build the application, and note when it begins to answer: then it has been read."""
@@ -98,6 +101,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             return super().handle(conn)
         finally:
+            readers.end()
             self._reading.pop(conn.sock, None)
 
     def _comes_more(self, conn: Any) -> bool:
@@ -111,7 +115,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return True
         waiting = select.poll()
         waiting.register(conn.sock, select.POLLIN)
-        return bool(waiting.poll(STAY_MS))
+        comes = bool(waiting.poll(STAY_MS))
+        if comes and conn.sock in self._readers:
+            readers.begin()  # again, most likely: to read what it asks would take turns already
+        return comes
 
     def notify(self) -> None:
         """Say that the main thread lives, once a second, and cut off what waits too long."""
@@ -122,11 +129,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 _stop_reading(connection)
 
     def _watched(self, app: Any) -> Any:
-        reading = self._reading
-
         def call(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
             def begin(*answer: Any) -> Any:
-                reading.pop(environ["gunicorn.socket"], None)
+                asking = environ["gunicorn.socket"]
+                self._reading.pop(asking, None)
+                note = self._readers.add if READS in environ else self._readers.discard
+                note(asking)
                 return start_response(*answer)
 
             return app(environ, begin)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from io import BytesIO
+from types import SimpleNamespace
+from weakref import WeakSet
 
 import pytest
 
 from eme_connector.adapters.database import engine, writer
 from eme_connector.domain.rights import Right
 from eme_connector.precedence import Precedence
-from eme_connector.web import auth
+from eme_connector.web import auth, worker
 from eme_connector.web.pages import live
+from eme_connector.web.worker import Worker
 from tests.web.conftest import Site
 
 HELD_S, SOON_S = 0.2, 5.0
@@ -54,9 +60,18 @@ def test_others_wait_for_the_last_of_several_readers(precedence: Precedence) -> 
             assert gone_on(SOON_S)
 
 
-def test_a_reader_does_not_wait_for_itself(precedence: Precedence) -> None:
+def test_a_reader_that_gives_way_is_none_any_more(precedence: Precedence) -> None:
     precedence.begin()
     precedence.give_way()
+    with giving_way(precedence) as gone_on:
+        assert gone_on(SOON_S)
+
+
+def test_a_reader_that_writes_waits_for_nobody(site: Site, patient: Precedence) -> None:
+    patient.begin()
+    began = time.monotonic()
+    assert site.eme.store.transact(lambda _: "written") == "written"
+    assert time.monotonic() - began < SOON_S
 
 
 def test_a_long_reader_is_waited_for_a_while_only() -> None:
@@ -124,11 +139,36 @@ def test_what_is_written_waits_for_a_reader(site: Site, patient: Precedence) -> 
         assert written.result(SOON_S) == "written"
 
 
+@pytest.mark.parametrize("has_read", [True, False])
+def test_whoever_has_read_goes_first_as_soon_as_more_comes(
+    patient: Precedence, has_read: bool
+) -> None:
+    made = Worker.__new__(Worker)
+    made.alive, made.cfg, made._held = True, SimpleNamespace(threads=4), set()
+    here, there = socket.socketpair()
+    with here, there:
+        made._readers = WeakSet([here] if has_read else [])
+        there.send(b"GET /")
+        unread = SimpleNamespace(buf=BytesIO())
+        conn = SimpleNamespace(sock=here, parser=SimpleNamespace(unreader=unread))
+        assert made._comes_more(conn)
+        with giving_way(patient) as gone_on:
+            assert gone_on(HELD_S) is not has_read
+
+
+def test_a_write_after_reads_does_not_go_first(site: Site, patient: Precedence) -> None:
+    headers = site.token(Right.INGEST)
+    patient.begin()  # as the worker does for whoever has read
+    assert site.client().post(LIST, json={}, headers=headers).status_code == 422
+    with giving_way(patient) as gone_on:
+        assert gone_on(SOON_S)
+
+
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> Precedence:
     """The precedence of this process, but with time enough to look at it."""
     found = Precedence(longest_s=30.0)
-    for module in (auth, live, engine, writer):
+    for module in (auth, live, engine, writer, worker):
         monkeypatch.setattr(module, "readers", found)
     return found
 
