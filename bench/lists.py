@@ -204,7 +204,7 @@ def _over_http(accepts: Accepts, cast: Cast, quick: bool) -> dict[str, Any]:
     url = f"http://127.0.0.1:{port}{offer.PATH}"
     found = _pages(url, token, cast)
     accepts.closed(1)
-    running = offer.start(port, token, RATE, 9 if quick else 15)
+    running = offer.start(port, token, RATE, 9 if quick else 30)
     with _lists_beside(port, token, cast) as timed:
         offered = offer.finish(running)
     accepts.acknowledged += offered["acknowledged"]
