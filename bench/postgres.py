@@ -31,8 +31,12 @@ from tests.servers.postgres import Postgres, PostgresMissing
 
 THREADS = 16
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_NUMBERED = re.compile(r"INSERT INTO (delivery|audit|audit_salt|listing) \(([^)]*)\)")
-_NUMBERS_OF = {"audit_salt": "audit", "listing": "threat"}
+_INSERT = re.compile(r"INSERT INTO (\w+) \(([^)]*)\)")
+_NUMBERED = {
+    ("delivery", "id"): "delivery", ("audit", "id"): "audit", ("audit_salt", "audit_id"): "audit",
+    **dict.fromkeys(((one, "threat") for one in ("raw", "listing", "delivery", "audit")), "threat"),
+}  # fmt: skip
+"""Columns that hold a number which the database gave to a row of the table named."""
 OWN, GROUP = "11111111-1111-4111-8111-111111111111", "44444444-4444-4444-8444-444444444444"
 Told = tuple[str, Any, bool]
 """SQL, its parameters, and whether they are many rows."""
@@ -168,9 +172,13 @@ def _replayer(address: str, told: list[Told]) -> Callable[[], None]:
             if row is None:
                 return None
             values = [fresh(None, value) for value in row]
-            if found := _NUMBERED.match(sql):
-                width, ids = found[2].count(",") + 1, numbers[_NUMBERS_OF.get(found[1], found[1])]
-                values[::width] = ids[: len(values[::width])]
+            table, columns = _INSERT.match(sql).groups()  # type: ignore[union-attr]
+            columns = columns.split(", ")
+            for place, column in enumerate(columns):
+                if given := _NUMBERED.get((table, column)):
+                    rows = len(values) // len(columns)
+                    # one threat has many rows
+                    values[place :: len(columns)] = (numbers[given] * rows)[:rows]
             return values
 
         for sql, parameters, is_many in told:
