@@ -34,8 +34,8 @@ def main() -> None:
             began = time.monotonic()
             print(f"{name} …", flush=True)
             found |= _run(name, Path(folder) / name, quick=asked.quick)
+            target.write_text(json.dumps(found, indent=1) + "\n")  # the next case may fail
             print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
-    target.write_text(json.dumps(found, indent=1) + "\n")
     print("\n".join(lines(found)))
     if asked.write_docs:
         (ROOT / "docs" / "benchmarks.md").write_text(page(found))
