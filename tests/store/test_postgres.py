@@ -32,7 +32,8 @@ class TestPostgresStore(StoreContract):
     def check_plan(self, store, statement):
         """A walk reads one index that has all it needs, in its order."""
         plan = plan_of(store, statement)
-        steps = [step for step in plan if " on listing" in step]
+        steps = [step for step in plan if "Scan" in step and " on listing" in step]
+        steps = [step for step in steps if "Subquery" not in step]
         for step in steps:
             assert "Index Only Scan" in step or "using listing_pkey" in step, plan
         if any("using listing_newest" in step or "using listing_rank" in step for step in steps):

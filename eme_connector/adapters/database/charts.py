@@ -2,15 +2,13 @@
 
 A counter row holds a count for each word of each axis, so a page reads one row per bar.
 """
+# ruff: noqa: S608 - made of our own words alone; what is asked for goes as parameters
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, select, union_all
-
-from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.statements import Statement
 from eme_connector.adapters.database.totals import DAY, HOUR
 from eme_connector.domain.listing import Aggregate, Bucket
@@ -21,36 +19,43 @@ KEYWORDS = 20
 WEEK = 7 * DAY
 HOURS, DAYS, WEEKS = 24, 7, 7
 KINDS, STATUSES, BANDS = (tuple(str(one) for one in axis) for axis in (Kind, Status, Band))
-NAMES = KINDS + STATUSES + BANDS
-_P = bindparam
-_T, _K, _O = t.tally.c, t.keyword_total.c, t.origin_tally.c
+_BEHIND_KINDS = len(KINDS)
+_BEHIND_STATUSES = _BEHIND_KINDS + len(STATUSES)
 
 
-def _bars(span: str) -> Select[Any]:
+def _sums(names: Iterable[str]) -> str:
+    return ", ".join(f"sum({name}) AS {name}" for name in names)
+
+
+def _bars(name: str, span: str, start: str) -> str:
+    """Return: the bars called *name*; each sums the counters of a *span* with the same *start*."""
     return (
-        select(_T.span, _T.start, *(func.sum(_T[name]) for name in NAMES))
-        .where(and_(_T.viewer == _P("viewer"), _T.span == span, _T.start >= _P(f"first_{span}"),
-                    _T.start <= _P(f"last_{span}")))
-        .group_by(_T.span, _T.start)
-    )  # fmt: skip
+        f"SELECT '{name}' AS name, {start} AS bar, {_sums(KINDS + STATUSES + BANDS)}"
+        f" FROM tally WHERE viewer = :viewer AND span = '{span}'"
+        f" AND start >= CAST(:first_{name} AS BIGINT) AND start <= CAST(:now AS BIGINT)"
+        " GROUP BY bar"
+    )
 
 
-_BARS = Statement(union_all(_bars("hour"), _bars("day")))
+_OF_WEEK = "CAST(:first_week AS BIGINT)"
+_BARS = Statement(
+    " UNION ALL ".join(
+        (
+            _bars("hour", "hour", "start"),
+            _bars("day", "day", "start"),
+            _bars("week", "day", f"{_OF_WEEK} + (start - {_OF_WEEK}) / {WEEK} * {WEEK}"),
+        )
+    )
+)
 _KEYWORDS = Statement(
-    select(_K.keyword, _K.n)
-    .where(and_(_K.viewer == _P("viewer"), _K.n > 0))
-    .order_by(_K.n.desc(), _K.keyword)
-    .limit(KEYWORDS)
+    "SELECT keyword, n FROM keyword_total WHERE viewer = :viewer AND n > 0"
+    f" ORDER BY n DESC, keyword LIMIT {KEYWORDS}"
 )
 _ORIGINS = Statement(
-    select(_O.organisation, *(func.sum(_O[name]) for name in STATUSES))
-    .where(_O.viewer == _P("viewer"))
-    .group_by(_O.organisation)
+    f"SELECT organisation, {_sums(STATUSES)} FROM origin_tally"
+    " WHERE viewer = :viewer GROUP BY organisation"
 )
 Rows = Callable[[Statement, dict[str, Any]], Sequence[tuple[Any, ...]]]
-Counts = tuple[int, ...]
-"""How many of each of NAMES."""
-_NONE: Counts = (0,) * len(NAMES)
 
 
 def aggregate(viewer: str, at: int, rows: Rows, lag: float) -> Aggregate:
@@ -59,39 +64,34 @@ def aggregate(viewer: str, at: int, rows: Rows, lag: float) -> Aggregate:
     The keywords are those of the 7 days up to now.
     """
     hour, day = at // HOUR * HOUR, at // DAY * DAY
-    first_hour, first_day = hour - (HOURS - 1) * HOUR, day - (WEEKS * DAYS - 1) * DAY
-    bounds = {"first_hour": first_hour, "last_hour": hour, "first_day": first_day, "last_day": day}
-    bars: dict[str, dict[int, Counts]] = {"hour": {}, "day": {}}
-    for span, start, *counts in rows(_BARS, {"viewer": viewer} | bounds):
-        bars[span][start] = tuple(counts)
-    hours = [(start, bars["hour"].get(start, _NONE)) for start in range(first_hour, at + 1, HOUR)]
-    days = [(start, bars["day"].get(start, _NONE)) for start in range(first_day, at + 1, DAY)]
-    weeks = (days[place : place + DAYS] for place in range(0, len(days), DAYS))
-    return Aggregate(
-        hours=tuple(_bucket(start, counts) for start, counts in hours),
-        days=tuple(_bucket(start, counts) for start, counts in days[-DAYS:]),
-        weeks=tuple(_bucket(week[0][0], _sum(counts for _, counts in week)) for week in weeks),
-        keywords=tuple((word, n) for word, n in rows(_KEYWORDS, {"viewer": viewer})),
-        origins=_origins(rows(_ORIGINS, {"viewer": viewer})),
-        keyword_lag_s=lag,
+    starts = {
+        "hour": range(hour - (HOURS - 1) * HOUR, at + 1, HOUR),
+        "day": range(day - (DAYS - 1) * DAY, at + 1, DAY),
+        "week": range(day - (WEEKS * DAYS - 1) * DAY, at + 1, WEEK),
+    }
+    firsts = {f"first_{name}": found.start for name, found in starts.items()}
+    told = rows(_BARS, {"viewer": viewer, "now": at} | firsts)
+    found = {(name, start): _bucket(start, counts) for name, start, *counts in told}
+    hours, days, weeks = (
+        tuple(found.get((name, start)) or Bucket(start, 0) for start in every)
+        for name, every in starts.items()
     )
+    words = rows(_KEYWORDS, {"viewer": viewer})
+    origins = _origins(rows(_ORIGINS, {"viewer": viewer}))
+    return Aggregate(hours, days, weeks, tuple(words), origins, lag)
 
 
-def _sum(several: Iterable[Counts]) -> Counts:
-    return tuple(map(sum, zip(*several, strict=True)))
+def _bucket(start: int, counts: Sequence[int]) -> Bucket:
+    kinds = _some(KINDS, counts[:_BEHIND_KINDS])
+    statuses = _some(STATUSES, counts[_BEHIND_KINDS:_BEHIND_STATUSES])
+    bands = _some(BANDS, counts[_BEHIND_STATUSES:])
+    return Bucket(start, sum(kinds.values()), kinds, statuses, bands)
 
 
-def _bucket(start: int, counts: Counts) -> Bucket:
-    told = dict(zip(NAMES, counts, strict=True))
-    kinds = _some(told, KINDS)
-    return Bucket(start, sum(kinds.values()), kinds, _some(told, STATUSES), _some(told, BANDS))
-
-
-def _some(counts: Mapping[str, int], names: Iterable[str]) -> dict[str, int]:
-    return {name: counts[name] for name in names if counts[name]}
+def _some(names: Sequence[str], counts: Sequence[int]) -> dict[str, int]:
+    return {name: n for name, n in zip(names, counts, strict=True) if n}
 
 
 def _origins(rows: Iterable[tuple[Any, ...]]) -> dict[str, dict[str, int]]:
-    told = {row[0]: dict(zip(STATUSES, row[1:], strict=True)) for row in rows}
-    found = {organisation: _some(counts, STATUSES) for organisation, counts in told.items()}
-    return {organisation: counts for organisation, counts in found.items() if counts}
+    found = ((organisation, _some(STATUSES, counts)) for organisation, *counts in rows)
+    return {organisation: counts for organisation, counts in found if counts}

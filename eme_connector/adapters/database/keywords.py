@@ -35,6 +35,7 @@ BATCH = 100
 FEW = 1_000
 MANY = 10_000
 SAMPLE = 256
+MOST_FREQUENT = 1_024
 CURSOR = "keywords"
 
 SCHEMA = {
@@ -108,6 +109,25 @@ class Sought:
     values: dict[str, str]
     parts: int
     most: int
+
+
+class Frequent:
+    """Words that were counted and found in more threats than their `most`: nobody counts again.
+
+    A list of them is the same had they become rare meanwhile: each row is looked at.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def __contains__(self, words: Sought) -> bool:
+        return words.values["words"] in self._known
+
+    def add(self, words: Sought) -> None:
+        """Remember *words*; forget all others once there are very many."""
+        if len(self._known) >= MOST_FREQUENT:
+            self._known.clear()
+        self._known.add(words.values["words"])
 
 
 def sought(keyword: str, dialect: str) -> Sought | None:

@@ -21,9 +21,10 @@ from typing import Any
 from sqlalchemy.dialects import sqlite
 
 from eme_connector.adapters.database import entries, keywords
-from eme_connector.adapters.database.keywords import Sought
+from eme_connector.adapters.database.keywords import Frequent, Sought
 from eme_connector.adapters.database.statements import Statement
 from eme_connector.domain.listing import MAX_PAGE, MAX_WALK, ListQuery, Order, Page
+from eme_connector.domain.threat import Threat
 from eme_connector.errors import Fault, InvalidInput
 from eme_connector.formats.codec import load_threat
 
@@ -74,8 +75,10 @@ class Shape:
         return _KEYS[self.order]
 
 
-def page(query: ListQuery, rows: Rows, find_number: FindNumber, dialect: str) -> Page:
-    """Return the page that *query* asks for.
+def page(
+    query: ListQuery, rows: Rows, find_number: FindNumber, dialect: str, frequent: Frequent
+) -> Page:
+    """Return the page that *query* asks for; *frequent* learns from it for the next.
 
     Raises:
         InvalidInput: the cursor is none of this list.
@@ -92,25 +95,29 @@ def page(query: ListQuery, rows: Rows, find_number: FindNumber, dialect: str) ->
     shape = Shape(dialect, query.order, frozenset(filters) - {"viewer"})
     if query.keyword.strip():
         words = keywords.sought(query.keyword, dialect)
-        return _with_words(shape, words, values, rows) if words else Page(())
+        return _with_words(shape, words, values, rows, frequent) if words else Page(())
     if shape.by_row:
         return _walked(shape, values, rows, _walk(shape, values, rows))
     found = rows(_found(shape), values)
     return _page(found, values, rows, len(found))
 
 
-def _with_words(shape: Shape, words: Sought, values: dict[str, Any], rows: Rows) -> Page:
+def _with_words(
+    shape: Shape, words: Sought, values: dict[str, Any], rows: Rows, frequent: Frequent
+) -> Page:
     values |= {**words.values, "most": words.most + 1, "first": 0, "last": _MOST}
+    listed = False
+    if words not in frequent:
+        matches, found = _of_few(shape, values, rows)
+        if matches <= keywords.FEW:
+            # not how many have the words: most may be nothing that this viewer may know of
+            return _page(found, values, rows, len(found))
+        listed = matches <= words.most
+        if not listed:
+            frequent.add(words)
     looked = replace(shape, words=words.parts)
     walk = _walk_nearby(replace(looked, listed=True), values, rows)
-    if walk and len(walk.found) == values["limit"]:  # of frequent words: to count would cost more
-        return _walked(shape, values, rows, walk)
-    matches, found = _of_few(shape, values, rows)
-    if matches <= keywords.FEW:
-        # not how many have the words: most of them may be nothing that this viewer may know of
-        return _page(found, values, rows, len(found))
-    walk = walk or _walk(replace(looked, listed=matches <= words.most), values, rows)
-    return _walked(shape, values, rows, walk)
+    return _walked(shape, values, rows, walk or _walk(replace(looked, listed=listed), values, rows))
 
 
 def _of_few(shape: Shape, values: dict[str, Any], rows: Rows) -> tuple[int, Sequence[Key]]:
@@ -176,20 +183,29 @@ def _page(
     """Return the page of *found*; *more* is where an unfinished walk goes on."""
     shown = found[: values["limit"] - 1]
     last = shown[-1] if len(found) > len(shown) else more
-    numbers = [row[-1] for row in shown]
-    asked = {"numbers": numbers, "as_json": json.dumps(numbers)}
-    bodies: dict[int, str] = dict(rows(_BODIES, asked)) if numbers else {}
-    threats = tuple(load_threat(bodies[one]) for one in numbers if one in bodies)
+    threats = _threats_of([row[-1] for row in shown], rows)
     return Page(threats, _encode(last) if last else "", walked, more is None)
 
 
+def _threats_of(numbers: Sequence[int], rows: Rows) -> tuple[Threat, ...]:
+    """Return the threats of these numbers, in their order, as far as they are there."""
+    told = rows(_BODIES, {"numbers": numbers, "as_json": json.dumps(numbers)}) if numbers else ()
+    found: dict[int, str] = {}
+    for there, bodies in told:
+        if there is not None:
+            found = dict(zip(map(int, there.split()), bodies.split("\n"), strict=True))
+    return tuple(load_threat(found[one]) for one in numbers if one in found)
+
+
+# in one row, as each gives the interpreter away; a body is JSON of one line
 _BODIES = Statement(
     lambda m: (
-        "SELECT seq, body FROM threat WHERE seq IN (SELECT value FROM json_each(:as_json))"
+        "SELECT group_concat(seq, ' '), group_concat(body, char(10))"
+        " FROM threat WHERE seq IN (SELECT value FROM json_each(:as_json))"
         if m is sqlite
-        else "SELECT seq, body FROM threat WHERE seq = ANY(CAST(:numbers AS BIGINT[]))"
-    ),
-    at_once=("seq", "body"),
+        else "SELECT string_agg(CAST(seq AS TEXT), ' '), string_agg(body, chr(10))"
+        " FROM threat WHERE seq = ANY(CAST(:numbers AS BIGINT[]))"
+    )
 )
 
 

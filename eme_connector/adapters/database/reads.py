@@ -90,6 +90,7 @@ class DatabaseReads:
         self._spare = SpareConnections(engine)
         self._tokens: dict[str, tuple[Token, float]] = {}
         self._numbers: dict[str, int] = {}
+        self._frequent = keywords.Frequent()
         self._has_many_writers = engine.dialect.name == "postgresql"
 
     def find_visible_threat(self, threat_id: str, viewer: str) -> Threat | None:
@@ -99,7 +100,7 @@ class DatabaseReads:
     def list_threats(self, query: ListQuery) -> Page:
         with self._together() as rows:
             number = partial(self._number, rows=rows)
-            return lists.page(query, rows, number, self._engine.dialect.name)
+            return lists.page(query, rows, number, self._engine.dialect.name, self._frequent)
 
     def aggregate(self, viewer: str, at: int) -> Aggregate:
         with self._together() as rows:
