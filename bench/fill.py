@@ -86,9 +86,11 @@ def _add(driver: Any, threats: list[Threat], cast: Cast) -> None:
         viewer = cast.other if place % 50 == 49 and one.organisation != cast.paged else cast.viewer
         assert work.add_threat(one, b"", viewers=[viewer]), "a threat of that identity was there"
     work.pending.write()
-    added = [(*row, 0) for row in connection.all(_NEW, {"after": before})]
+    added = connection.all(_NEW, {"after": before})
+    entries = [(seq, viewer, received_at, 0) for seq, viewer, received_at, _ in added]
     at = dict(driver.execute("SELECT name, value FROM sequence"))
-    words = keywords.words_of(added, at.get(keywords.CURSOR, 0))
+    bodies = {row[0]: row[3] for row in added}
+    words = keywords.words_of(entries, bodies, at.get(keywords.CURSOR, 0))
     assert work.index_keywords(replace(words, cursor=at["change"]))
 
 

@@ -130,7 +130,7 @@ class ChartContract:
     def _go_on(self, store, now):
         """Let the follower count at another time, with nothing new."""
         at = store.keywords_at()
-        assert store.transact(lambda tx: keywords.index(tx._db, Words((), (), at, at), now / 1e6))
+        assert store.transact(lambda tx: keywords.index(tx._db, Words({}, (), at, at), now / 1e6))
 
 
 def _named(text, **fields):

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from eme_connector import ports
 from eme_connector.adapters.bell import Bell
 from eme_connector.adapters.database import keywords, totals
+from eme_connector.adapters.database.bodies import bodies_of
 from eme_connector.adapters.database.checkpoints import LONGEST_PAGES
 from eme_connector.adapters.database.folding import Looked
 from eme_connector.adapters.database.keywords import KeywordFollower
@@ -105,10 +106,13 @@ class DatabaseStore(DatabaseReads, RelayQueries):
     def follow_keywords(self) -> bool:
         """Index and count the next batch of changed threats; say whether there may be more."""
         after = self.keywords_at()
-        entries = self._rows(keywords.WAITING, after=after, settled=self.last_change())
+        settled = self.last_change()
+        with self._together() as rows:
+            entries = rows(keywords.WAITING, {"after": after, "settled": settled})
+            bodies = bodies_of(sorted({seq for seq, *_ in entries}), rows)
         old = self._first(totals.IS_OLD, since=totals.since(self._clock()))
         if entries or old:
-            words = keywords.words_of(entries, after)
+            words = keywords.words_of(entries, bodies, after)
             self.transact(lambda tx: tx.index_keywords(words))  # type: ignore[attr-defined]
         return len(entries) == keywords.BATCH or old is not None
 

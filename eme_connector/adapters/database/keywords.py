@@ -9,10 +9,11 @@ each row that the walk comes by is looked at, and soon a page is full.
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -47,18 +48,24 @@ SCHEMA = {
 }
 _TOKEN = re.compile(r"[^\W_]+")
 _QUERY = "to_tsquery('simple', :words)"
-_DROP = Statement(text("DELETE FROM keyword_index WHERE rowid = :seq"))
-_ADD = {
-    "sqlite": Statement(
-        text("INSERT INTO keyword_index (rowid, document) VALUES (:seq, :document)")
-    ),
-    "postgresql": Statement(
-        text(
-            "INSERT INTO keyword_index (rowid, document)"
-            " VALUES (:seq, to_tsvector('simple', :document))"
-        )
-    ),
-}
+# all rows by one statement each: the writer gives the interpreter away at every one
+_DROP = Statement(
+    lambda m: (
+        "DELETE FROM keyword_index WHERE rowid IN (SELECT value FROM json_each(:seqs))"
+        if m is sqlite
+        else "DELETE FROM keyword_index WHERE rowid IN"
+        " (SELECT CAST(seq AS BIGINT) FROM json_array_elements_text(CAST(:seqs AS JSON)) AS seq)"
+    )
+)
+_ADD = Statement(
+    lambda m: (
+        "INSERT INTO keyword_index (rowid, document) SELECT json_extract(value, '$[0]'),"
+        " json_extract(value, '$[1]') FROM json_each(:rows)"
+        if m is sqlite
+        else "INSERT INTO keyword_index (rowid, document) SELECT CAST(row ->> 0 AS BIGINT),"
+        " to_tsvector('simple', row ->> 1) FROM json_array_elements(CAST(:rows AS JSON)) AS row"
+    )
+)
 # moved only from where its follower found it: of several that read the same entries one goes on
 _MOVE = Statement(
     lambda m: (
@@ -73,20 +80,19 @@ _MOVE = Statement(
 )
 # of each viewer in turn, as CROSS JOIN makes SQLite do: no index has the changes of all of them
 _WAITING = {
-    "sqlite": "SELECT threat.seq, organisation.uuid,"
-    " listing.received_at, threat.body, listing.change"
-    " FROM organisation CROSS JOIN listing CROSS JOIN threat"
-    " WHERE listing.viewer = organisation.number AND threat.seq = listing.threat"
-    " AND listing.change > :after AND listing.change <= :settled"
-    f" ORDER BY listing.change LIMIT {BATCH}",
-    "postgresql": "SELECT threat.seq, first.uuid, first.received_at, threat.body, first.change"
-    " FROM (SELECT organisation.uuid, mine.* FROM organisation CROSS JOIN LATERAL ("
+    "sqlite": "SELECT listing.threat AS seq, organisation.uuid AS viewer, received_at, change"
+    " FROM organisation CROSS JOIN listing WHERE listing.viewer = organisation.number"
+    f" AND change > :after AND change <= :settled ORDER BY change LIMIT {BATCH}",
+    "postgresql": "SELECT mine.threat, organisation.uuid, mine.received_at, mine.change"
+    " FROM organisation CROSS JOIN LATERAL ("
     "  SELECT threat, received_at, change FROM listing WHERE viewer = organisation.number"
     "  AND change > CAST(:after AS BIGINT) AND change <= CAST(:settled AS BIGINT)"
-    f" ORDER BY change LIMIT {BATCH}) AS mine ORDER BY change LIMIT {BATCH}) AS first"
-    " JOIN threat ON threat.seq = first.threat ORDER BY first.change",
+    f" ORDER BY change LIMIT {BATCH}) AS mine ORDER BY change LIMIT {BATCH}",
 }
-WAITING = Statement(lambda m: text(_WAITING["sqlite" if m is sqlite else "postgresql"]))
+WAITING = Statement(
+    lambda m: _WAITING["sqlite" if m is sqlite else "postgresql"],
+    at_once=("seq", "viewer", "received_at", "change"),
+)
 OLDEST_WAITING = Statement(
     text(
         """SELECT min((
@@ -95,8 +101,8 @@ OLDEST_WAITING = Statement(
   ORDER BY change LIMIT 1)) FROM organisation"""
     )
 )
-Entry = tuple[int, str, int, str, int]
-"""(seq, viewer, received_at, body, change) of a threat whose words are to be indexed."""
+Entry = tuple[int, str, int, int]
+"""(seq, viewer, received_at, change) of a threat whose words are to be indexed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,34 +198,35 @@ def _is_in_some_to(last: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What is to be indexed (rows of seq and document) and counted; the cursor moves behind it."""
+    """Documents by `seq` to be indexed, and what is counted; the cursor moves behind it."""
 
-    rows: tuple[dict[str, Any], ...]
+    documents: dict[int, str]
     counted: tuple[Counted, ...]
     after: int
     cursor: int
 
 
-def words_of(entries: Sequence[Entry], after: int) -> Words:
+def words_of(entries: Sequence[Entry], bodies: Mapping[int, str], after: int) -> Words:
     """Return the words of *entries*, which come behind the cursor *after*."""
-    documents: dict[int, dict[str, Any]] = {}
-    counted = []
-    for seq, viewer, received_at, body, _ in entries:
-        if seq not in documents:  # several viewers of one threat make one row
-            documents[seq] = from_json(body)
-        keyword = keyword_of(documents[seq]["detection"]["threat"])
-        counted.append(Counted(seq, viewer, received_at // DAY * DAY, keyword))
-    rows = tuple({"seq": seq, "document": document(one)} for seq, one in documents.items())
+    threats = {seq: from_json(body) for seq, body in bodies.items()}
+    keys = {seq: keyword_of(one["detection"]["threat"]) for seq, one in threats.items()}
+    counted = tuple(
+        Counted(seq, viewer, received_at // DAY * DAY, keys[seq])
+        for seq, viewer, received_at, _ in entries
+        if seq in keys
+    )
     cursor = max((change for *_, change in entries), default=after)
-    return Words(rows, tuple(counted), after, cursor)
+    documents = {seq: document(one) for seq, one in threats.items()}
+    return Words(documents, counted, after, cursor)
 
 
 def index(connection: Connection, words: Words, now: float) -> bool:
     """Index and count *words* and move the cursor; False when another follower has done so."""
     if not connection.run(_MOVE, {"value": words.cursor, "after": words.after}):
         return False
-    connection.run_many(_DROP, [{"seq": row["seq"]} for row in words.rows])
-    connection.run_many(_ADD[connection.dialect.name], words.rows)
+    if words.documents:
+        connection.run(_DROP, {"seqs": json.dumps(list(words.documents))})
+        connection.run(_ADD, {"rows": json.dumps(list(words.documents.items()))})
     totals.count(connection, words.counted, totals.since(now))
     return True
 

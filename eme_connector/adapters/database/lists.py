@@ -18,13 +18,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy.dialects import sqlite
-
 from eme_connector.adapters.database import entries, keywords
+from eme_connector.adapters.database.bodies import bodies_of
 from eme_connector.adapters.database.keywords import Frequent, Sought
 from eme_connector.adapters.database.statements import Statement
 from eme_connector.domain.listing import MAX_PAGE, MAX_WALK, ListQuery, Order, Page
-from eme_connector.domain.threat import Threat
 from eme_connector.errors import Fault, InvalidInput
 from eme_connector.formats.codec import load_threat
 
@@ -183,30 +181,10 @@ def _page(
     """Return the page of *found*; *more* is where an unfinished walk goes on."""
     shown = found[: values["limit"] - 1]
     last = shown[-1] if len(found) > len(shown) else more
-    threats = _threats_of([row[-1] for row in shown], rows)
+    numbers = [row[-1] for row in shown]
+    bodies = bodies_of(numbers, rows)
+    threats = tuple(load_threat(bodies[one]) for one in numbers if one in bodies)
     return Page(threats, _encode(last) if last else "", walked, more is None)
-
-
-def _threats_of(numbers: Sequence[int], rows: Rows) -> tuple[Threat, ...]:
-    """Return the threats of these numbers, in their order, as far as they are there."""
-    told = rows(_BODIES, {"numbers": numbers, "as_json": json.dumps(numbers)}) if numbers else ()
-    found: dict[int, str] = {}
-    for there, bodies in told:
-        if there is not None:
-            found = dict(zip(map(int, there.split()), bodies.split("\n"), strict=True))
-    return tuple(load_threat(found[one]) for one in numbers if one in found)
-
-
-# in one row, as each gives the interpreter away; a body is JSON of one line
-_BODIES = Statement(
-    lambda m: (
-        "SELECT group_concat(seq, ' '), group_concat(body, char(10))"
-        " FROM threat WHERE seq IN (SELECT value FROM json_each(:as_json))"
-        if m is sqlite
-        else "SELECT string_agg(CAST(seq AS TEXT), ' '), string_agg(body, chr(10))"
-        " FROM threat WHERE seq = ANY(CAST(:numbers AS BIGINT[]))"
-    )
-)
 
 
 @lru_cache
