@@ -24,9 +24,28 @@ log = structlog.get_logger("eme.delivery")
 
 POLL_S = 0.5
 LEAST_POLL_S = 0.02
+LEAST_PAY_S = 0.005
+AT_ONCE_S = 0.02
 STOP_S = 2.0
 ABSENT_S = 60.0
 QUIET_S = 0.15
+
+
+class Pace:
+    """How often to look: many commits make one look, and looking takes a tenth of the time at most.
+
+    After a rest a few looks may follow each other at once: what was shared becomes deliveries to
+    members, and what a receiver answered becomes the next delivery.
+    """
+
+    def __init__(self) -> None:
+        self._paid_until = 0.0
+
+    def rest(self, began: float, ended: float) -> float:
+        """Return how long to rest after a look, in seconds."""
+        cost = max(LEAST_PAY_S, 10 * (ended - began))
+        self._paid_until = max(self._paid_until, began) + cost
+        return max(0.0, self._paid_until - AT_ONCE_S - ended)
 
 
 class Worker:
@@ -92,7 +111,7 @@ class Worker:
             self._wake.set()
 
     def _run(self) -> None:
-        pause = 0.0
+        pause, pace = 0.0, Pace()
         while not self._stopping.is_set():
             self._wake.wait(pause)
             self._wake.clear()
@@ -102,8 +121,7 @@ class Worker:
             except Exception as exc:
                 log.error("looking_for_work_failed", error=type(exc).__name__)
                 pause = POLL_S
-            # many commits make one look, and looking takes a tenth of the time at most
-            self._stopping.wait(max(LEAST_POLL_S, 9 * (time.monotonic() - began)))
+            self._stopping.wait(pace.rest(began, time.monotonic()))
 
     def _look(self) -> float:
         """Poke every lane that has something due; return how long to wait at most."""

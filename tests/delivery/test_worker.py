@@ -10,6 +10,7 @@ import pytest
 from eme_connector.domain.delivery import Receipt, State, Unknown
 from eme_connector.domain.threat import Execution
 from eme_connector.errors import DeliveryError, StoreUnavailable
+from eme_connector.usecases.work import Pace
 from tests.delivery.world import LANE, Sidecar, orchestrator
 from tests.doubles.orchestrator import Orchestrator
 
@@ -293,3 +294,22 @@ def test_four_hundred_are_confirmed_within_four_seconds(real, hook):
     assert _until(lambda: len(hook.posts) == 400, 10)
     assert real.drain(until=lambda: real.store.delivery_counts() == {(LANE, State.DELIVERED): 400})
     assert time.monotonic() - began < 4
+
+
+def test_a_few_looks_follow_each_other_at_once_and_then_in_even_steps():
+    pace, now, rests = Pace(), 100.0, []
+    for _ in range(7):
+        rests.append(pace.rest(now, now + 0.0001))
+        now += 0.0001 + rests[-1]
+    assert rests[:4] == [0, 0, 0, 0]
+    assert rests[4:] == pytest.approx([0.0045, 0.0049, 0.0049])
+
+    assert pace.rest(now + 1, now + 1.0001) == 0
+
+
+def test_looking_that_takes_long_takes_a_tenth_of_the_time():
+    pace, now = Pace(), 100.0
+    for _ in range(20):
+        now += 0.1
+        now += pace.rest(now - 0.1, now)
+    assert now - 100.0 == pytest.approx(20 * 1.0, abs=0.2)
