@@ -33,7 +33,9 @@ def main() -> None:
         for name in asked.cases or CASES:
             began = time.monotonic()
             print(f"{name} …", flush=True)
+            speeds = [machine.loop_ms()]
             found |= _run(name, Path(folder) / name, quick=asked.quick)
+            found[f"{name}_machine_loop_ms"] = [*speeds, machine.loop_ms()]
             target.write_text(json.dumps(found, indent=1) + "\n")  # the next case may fail
             print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
     print("\n".join(lines(found)))

@@ -41,6 +41,17 @@ def fdatasync_us(folder: Path, rounds: int = 200) -> float:
     return statistics.median(took) * 1e6
 
 
+def loop_ms(rounds: int = 40) -> float:
+    """Return the median ms of a loop of Python alone: how fast the machine is just now."""
+    took = []
+    for _ in range(rounds):
+        began, total = time.perf_counter(), 0
+        for number in range(40_000):
+            total += number * number
+        took.append(time.perf_counter() - began)
+    return round(statistics.median(took) * 1e3, 2)
+
+
 def slow_disk(folder: Path) -> dict[str, str] | None:
     """Return what makes each flush 1 ms slower, as environment; None without a C compiler."""
     if shutil.which("cc") is None:
