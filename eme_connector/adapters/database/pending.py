@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Table, bindparam, func, literal_column, select
@@ -16,7 +18,7 @@ from sqlalchemy import Table, bindparam, func, literal_column, select
 from eme_connector.adapters.database import changes
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.seqs import Seqs
-from eme_connector.adapters.database.statements import Connection, Statement, add_to, put_into
+from eme_connector.adapters.database.statements import Connection, Statement, put_into
 
 # all at once: each statement makes the one writer give up the interpreter
 _NUMBERED = (changes.NAME, t.audit.name, t.delivery.name)
@@ -83,14 +85,20 @@ class Pending:
             number = self._last[changes.NAME]
             self._db.run(put_into(t.sequence), {"name": changes.NAME, "value": number})
         # in one order everywhere, so that no two transactions wait for each other
-        for name, key in sorted(self._counts):
+        for name, counted in groupby(sorted(self._counts), key=itemgetter(0)):
+            table = t.metadata.tables[name]
+            self._db.add_many(table, list(self._moved(table, counted)))
+        self._counts.clear()
+
+    def _moved(
+        self, table: Table, counted: Iterable[tuple[str, tuple[Any, ...]]]
+    ) -> Iterator[dict[str, Any]]:
+        for name, key in counted:
             counts = self._counts[name, key]
             if any(counts.values()):
-                table = t.metadata.tables[name]
                 row = dict.fromkeys(table.columns.keys(), 0) | counts
                 row.update(zip(table.primary_key.columns.keys(), key, strict=True))
-                self._db.run(add_to(table), row)
-        self._counts.clear()
+                yield row
 
     def _write_records(self) -> None:
         many = len(self._records)

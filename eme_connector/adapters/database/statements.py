@@ -158,6 +158,14 @@ class Connection:
             found.update(row[0] for row in self._cursor.fetchall())
         return found
 
+    def add_many(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add to the counters of the rows of *table*, which are all columns but the key."""
+        self._flush_for({table.name})
+        pick = _pick_columns(table)
+        for some in _chunks([pick(row) for row in rows]):
+            text = _add_text(table, len(some), self.dialect)
+            self._cursor.execute(text, tuple(chain.from_iterable(some)))
+
     def one(self, statement: Statement, parameters: Mapping[str, Any]) -> tuple[Any, ...] | None:
         """Execute and return the first row or None."""
         row: tuple[Any, ...] | None = self._execute(statement, parameters).fetchone()
@@ -232,6 +240,15 @@ def _insert_text(table: Table, rows: int, dialect: Dialect) -> str:
     return f"INSERT INTO {table.name} ({names}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - our tables
 
 
+@lru_cache(maxsize=1024)
+def _add_text(table: Table, rows: int, dialect: Dialect) -> str:
+    quote = dialect.identifier_preparer.format_column
+    keys = ", ".join(quote(column) for column in table.primary_key.columns)
+    counters = [quote(column) for column in table.columns if not column.primary_key]
+    added = ", ".join(f"{one} = {table.name}.{one} + excluded.{one}" for one in counters)
+    return f"{_insert_text(table, rows, dialect)} ON CONFLICT ({keys}) DO UPDATE SET {added}"
+
+
 @lru_cache
 def insert_into(table: Table) -> Statement:
     """Return the plain insert of *table* with every column but a generated id."""
@@ -249,22 +266,6 @@ def put_into(table: Table) -> Statement:
         made = module.insert(table).values(values)
         rest = {c.name: made.excluded[c.name] for c in table.columns if c.name not in keys}
         upsert: Executable = made.on_conflict_do_update(index_elements=keys, set_=rest)
-        return upsert
-
-    return Statement(build)
-
-
-@lru_cache
-def add_to(table: Table) -> Statement:
-    """Return the upsert that adds to the counters of a row: they are all columns but the key."""
-    values: dict[str, Any] = {c.name: bindparam(c.name) for c in table.columns}
-    keys = [c.name for c in table.primary_key.columns]
-    counters = [c for c in table.columns if c.name not in keys]
-
-    def build(module: ModuleType) -> Executable:
-        made = module.insert(table).values(values)
-        sums = {c.name: c + made.excluded[c.name] for c in counters}
-        upsert: Executable = made.on_conflict_do_update(index_elements=keys, set_=sums)
         return upsert
 
     return Statement(build)

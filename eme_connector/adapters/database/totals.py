@@ -17,7 +17,7 @@ from sqlalchemy import and_, bindparam, delete, select, text, update
 from sqlalchemy.dialects import sqlite
 
 from eme_connector.adapters.database import tables as t
-from eme_connector.adapters.database.statements import Connection, Statement, add_to
+from eme_connector.adapters.database.statements import Connection, Statement
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
@@ -85,7 +85,7 @@ def count(connection: Connection, entries: Iterable[Counted], first: int) -> Non
         for (viewer, keyword), n in sorted(moves.items())
         if n
     ]
-    connection.run_many(add_to(t.keyword_total), rows)
+    connection.add_many(t.keyword_total, rows)
     connection.run_many(_EMPTY, [row for row in rows if row["n"] < 0])
 
 
