@@ -19,57 +19,28 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from uuid import uuid4
 
 import requests
 
 from bench import offer
+from bench.asked import Timed, Words, asked, before, query_of
 from bench.copied import copied
-from bench.fill import DAYS, THREATS, WORDS, Cast, check, fill
+from bench.fill import DAYS, WORDS, Cast, check, fill
 from bench.machine import slow_disk
 from bench.world import hold_deliveries, new_world, started
 from eme_connector.adapters.database import DatabaseStore, open_store
 from eme_connector.demo.world import World
 from eme_connector.domain.listing import ListQuery, Order
-from eme_connector.domain.risk import Band
-from eme_connector.domain.threat import Kind, Status
 from tests.servers.postgres import PostgresMissing
 
 ORGANISATIONS, LISTS, FOLLOWED = 50, 1000, 2
 RATE, LISTS_PER_S = 500, 5
 ORDERS: tuple[Order, ...] = ("newest", "rank")
-Words = dict[str, Any]
-"""A list as the API words it: the parameters of its query."""
-
-
-@dataclass
-class Timed:
-    """How long each list took, in ms, and which it was."""
-
-    taken: list[tuple[float, str]] = field(default_factory=list)
-
-    def p95(self) -> float:
-        """Return how long all but every twentieth took at most."""
-        ordered = sorted(took for took, _ in self.taken)
-        return round(ordered[len(ordered) * 95 // 100], 2)
-
-    def told(self, name: str) -> dict[str, Any]:
-        """Return p50, p95, the longest and which that were, as keys that begin with *name*."""
-        ordered = sorted(self.taken, key=lambda one: one[0])
-        if not ordered:
-            raise SystemExit(f"{name}: no list was answered")
-        return {
-            f"{name}_p50_ms": round(ordered[len(ordered) // 2][0], 2),
-            f"{name}_p95_ms": self.p95(),
-            f"{name}_max_ms": round(ordered[-1][0], 2),
-            f"{name}_worst": [f"{took:.1f} ms {which}" for took, which in ordered[:-6:-1]],
-        }
 
 
 def run(folder: Path, *, rows: int, quick: bool, stores_alone: bool = False) -> dict[str, Any]:
@@ -189,7 +160,7 @@ def _lists(
     known: set[str] = set()
     for _ in range(LISTS):
         words = asked(chance, cast)
-        query = _query(cast.viewer, words)
+        query = query_of(cast.viewer, words)
         for number in range(1 + FOLLOWED):
             began = time.perf_counter()
             page = store.list_threats(query)
@@ -295,7 +266,7 @@ def _pages(url: str, token: str, cast: Cast) -> dict[str, Any]:
         count, cursor = count + len(page["threats"]), page["next"]
         if not cursor:
             break
-    deep = get(until=_before(DAYS * 0.95), limit=1)["next"]
+    deep = get(until=before(DAYS * 0.95), limit=1)["next"]
     found = {
         "page_organisation_rows": count,
         "page_20_ms": median(organisation=cast.paged, limit=20),
@@ -344,55 +315,6 @@ def _lists_beside(port: int, token: str, cast: Cast) -> Iterator[Timed]:
         raise SystemExit(f"{len(failed)} lists failed: {failed[0]}")
 
 
-def asked(chance: random.Random, cast: Cast) -> Words:
-    """Return a random list: most combine filters, some find little and some nothing."""
-    filters: dict[str, Callable[[], Any]] = {
-        "status": lambda: chance.choice([str(one) for one in Status]),
-        "type": lambda: chance.choice([str(one) for one in Kind]),
-        "risk": lambda: chance.choice([str(one) for one in Band]),
-        "criticality": lambda: chance.randint(1, 5),
-        "organisation": lambda: chance.choice([*cast.organisations, cast.paged, str(uuid4())]),
-        "since": lambda: _before(DAYS * chance.random() ** 2),
-        "until": lambda: _before(DAYS * chance.random() * 1.1),
-        "keyword": lambda: _keyword(chance),
-    }
-    words = {name: value() for name, value in filters.items() if chance.random() < 0.25}
-    return words | {"sort": chance.choice(["newest", "risk"]), "limit": 25}
-
-
-def _keyword(chance: random.Random) -> str:
-    """Return a word of many threats, of few, of none, or several words."""
-    common, rare = chance.choice(WORDS), f"unit{chance.randrange(5000)}"
-    return chance.choice([common, rare, "nowhere", f"{common} {rare}", chance.choice(THREATS)])
-
-
-def _before(days: float) -> str:
-    return (datetime.now(UTC) - timedelta(days=days)).isoformat()
-
-
-def _query(viewer: str, words: Words) -> ListQuery:
-    status, kind, band = (words.get(name) for name in ("status", "type", "risk"))
-    since, until = (
-        round(datetime.fromisoformat(words[name]).timestamp() * 1_000_000)
-        if name in words
-        else None
-        for name in ("since", "until")
-    )
-    return ListQuery(
-        viewer,
-        "rank" if words["sort"] == "risk" else "newest",
-        status=Status(status) if status else None,
-        kind=Kind(kind) if kind else None,
-        band=Band(band) if band else None,
-        criticality=words.get("criticality"),
-        organisation=words.get("organisation"),
-        since=since,
-        until=until,
-        keyword=words.get("keyword", ""),
-        limit=words["limit"],
-    )
-
-
 def _session(token: str) -> requests.Session:
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {token}"
@@ -410,10 +332,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.lists")
     parser.add_argument("rows", nargs="?", type=int, default=100_000)
     parser.add_argument("--postgresql", action="store_true", help="the stores alone, on both")
-    asked = parser.parse_args()
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="eme-bench-") as folder:
-        alone = asked.postgresql
-        found = run(Path(folder), rows=asked.rows, quick=not alone, stores_alone=alone)
+        alone = given.postgresql
+        found = run(Path(folder), rows=given.rows, quick=not alone, stores_alone=alone)
         print(json.dumps(found, indent=1))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 from sqlalchemy import create_engine, event
@@ -16,6 +17,8 @@ from eme_connector.adapters.database.writer import Committed, Work, refuse_nesti
 from eme_connector.errors import StoreUnavailable
 
 ATTEMPTS = 4
+AT_ONCE = 6
+"""More works at once get less done: their threads take turns for one interpreter."""
 STANDSTILL_MS = 30_000
 """A work never waits for anything but the database: a transaction that idles longer is lost."""
 UNSORTED_KB = 256
@@ -32,15 +35,22 @@ class PooledWriter:
         self._pool = create_engine(url, pool_size=20, pool_pre_ping=True, hide_parameters=True)
         event.listen(self._pool, "connect", _set_limits)
         self._dialect = PGDialect_psycopg()
+        self._turns: SimpleQueue[None] = SimpleQueue()
+        for _ in range(AT_ONCE):
+            self._turns.put(None)
 
     def transact(self, work: Work) -> Any:
         """Run *work* and return its result after COMMIT."""
         refuse_nesting()
         for attempt in range(ATTEMPTS):
+            self._turns.get()
             try:
                 return self._once(work)
             except _Again:
-                time.sleep(0.01 * 2**attempt)
+                pass
+            finally:
+                self._turns.put(None)
+            time.sleep(0.01 * 2**attempt)
         raise StoreUnavailable("the database is too busy with this row")
 
     def close(self) -> None:
