@@ -7,11 +7,11 @@ of one line, so they come joined by new lines.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.dialects import sqlite
 
+from eme_connector.adapters.database.spare import Rows
 from eme_connector.adapters.database.statements import Statement
 
 _BODIES = Statement(
@@ -23,7 +23,6 @@ _BODIES = Statement(
         " FROM threat WHERE seq = ANY(CAST(:numbers AS BIGINT[]))"
     )
 )
-Rows = Callable[[Statement, dict[str, Any]], Sequence[tuple[Any, ...]]]
 
 
 def bodies_of(numbers: Sequence[int], rows: Rows) -> Mapping[int, str]:

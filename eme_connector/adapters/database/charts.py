@@ -6,9 +6,10 @@ A counter row holds a count for each word of each axis, so a page reads one row 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from eme_connector.adapters.database.spare import Rows
 from eme_connector.adapters.database.statements import Statement
 from eme_connector.adapters.database.totals import DAY, HOUR
 from eme_connector.domain.listing import Aggregate, Bucket
@@ -55,7 +56,6 @@ _ORIGINS = Statement(
     f"SELECT organisation, {_sums(STATUSES)} FROM origin_tally"
     " WHERE viewer = :viewer GROUP BY organisation"
 )
-Rows = Callable[[Statement, dict[str, Any]], Sequence[tuple[Any, ...]]]
 
 
 def aggregate(viewer: str, at: int, rows: Rows, lag: float) -> Aggregate:

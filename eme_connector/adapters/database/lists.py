@@ -21,6 +21,7 @@ from typing import Any
 from eme_connector.adapters.database import entries, keywords
 from eme_connector.adapters.database.bodies import bodies_of
 from eme_connector.adapters.database.keywords import Frequent, Sought
+from eme_connector.adapters.database.spare import Rows
 from eme_connector.adapters.database.statements import Statement
 from eme_connector.domain.listing import MAX_PAGE, MAX_WALK, ListQuery, Order, Page
 from eme_connector.errors import Fault, InvalidInput
@@ -37,7 +38,6 @@ By rank a walk comes by threats of all times; by newest they are often in a row.
 """
 _TIMES = {"since": "received_at", "until": "received_at"}
 _MOST = 2**63 - 1
-Rows = Callable[[Statement, dict[str, Any]], Sequence[tuple[Any, ...]]]
 FindNumber = Callable[[str], int | None]
 Key = tuple[int, ...]
 """The key columns of a list entry, the last of them the threat's number."""

@@ -14,6 +14,7 @@ from eme_connector.adapters.database.statements import Connection, Statement
 MOST = 16
 PREPARED = 300
 Rows = Callable[[Statement, Mapping[str, Any]], list[tuple[Any, ...]]]
+"""What asks for the rows of a statement with these values."""
 
 
 class SpareConnections:
