@@ -18,7 +18,7 @@ log = structlog.get_logger("eme.bell")
 GATHER_S = 0.02
 WAIT_S = 0.25
 AGAIN_S = 1.0
-EVERYTHING = frozenset({"change", "delivery", "directory"})
+EVERYTHING = frozenset({"account", "change", "delivery", "directory", "token"})
 
 
 class LineDown(Exception):

@@ -274,7 +274,7 @@ class Store(Reads, Protocol):
 
     def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
         """Call *listener* after commits with what was touched: `delivery`, `change`,
-        `directory`.
+        `directory`, `token`, `account` (also a session that ended).
 
         Called on the committing thread: set an event and return. The result unsubscribes.
         """

@@ -11,12 +11,14 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from eme_connector.domain.listing import Change
 from eme_connector.domain.threat import Decision, Execution, Status
 from eme_connector.errors import StoreUnavailable
 from eme_connector.usecases.accounts import caller_of, disable_account
+from eme_connector.web.pages import hub as hubs
 from eme_connector.web.pages import live
 from eme_connector.web.pages.hub import GATHER_S, Hub
-from tests.build import CERT, CI
+from tests.build import AT, CERT, CI
 from tests.pages.conftest import token_of, waiting
 
 APPROVED = {"status": Status.APPROVED, "by": "anna", "steps": ("1", "2")}
@@ -201,12 +203,68 @@ def test_streams_end_when_the_process_stops(site, threat):
 
 def test_a_change_wakes_a_waiting_stream():
     hub = Hub(1)
-    threading.Timer(0.05, hub.wake, [frozenset({"change"})]).start()
+    hub.enter()
+    threading.Timer(0.05, hub.wake).start()
     began = time.monotonic()
 
     hub.wait(hub.turn, 5)
 
     assert time.monotonic() - began < 1
+
+
+def test_all_who_wait_are_woken_a_few_at_a_time(monkeypatch):
+    monkeypatch.setattr(hubs, "TOGETHER", 1)
+    monkeypatch.setattr(hubs, "SPREAD_S", 0.01)
+    hub, woken, turn = Hub(8), [], 0
+
+    def wait():
+        hub.wait(turn, 5)
+        woken.append(time.monotonic())
+
+    waiting = [threading.Thread(target=wait) for _ in range(8) if hub.enter()]
+    for one in waiting:
+        one.start()
+    time.sleep(0.2)
+    began = time.monotonic()
+    hub.wake()
+    for one in waiting:
+        one.join(5)
+
+    assert len(woken) == 8
+    assert max(woken) - began > 0.05
+    assert max(woken) - began < 2
+
+
+def test_nothing_more_is_told_once_a_session_has_ended(site, threat):
+    client = site.client("carl")
+    connection, answer = connect(site, client, 10_000)
+    client.post("/logout", data={"csrf_token": token_of(client, "/threats")})
+
+    site.change(threat, decision=approved(threat.received_at))  # long before RECHECK_S
+
+    assert answer.read().decode() == "retry: 2000\n\nevent: out\ndata: {}\n\n"
+    connection.close()
+
+
+def test_who_reads_is_not_asked_for_before_each_batch():
+    hub, store, asked = Hub(1), _Moving(), []
+    events = live.stream(store, hub, lambda: asked.append(1) or CI, 0)
+    next(events)
+
+    for _ in range(3):
+        next(events)
+        hub.wake()
+    assert len(asked) == 1
+    hub.hear(frozenset({"account"}))
+    next(events)
+    assert len(asked) == 2
+
+
+class _Moving:
+    """One change more at each look."""
+
+    def changes(self, viewer, after, limit):
+        return (Change(after + 1, "t", "changed", "pending", "none", AT),)
 
 
 class _Quiet:

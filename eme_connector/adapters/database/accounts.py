@@ -62,6 +62,7 @@ class AccountRows:
 
     def save_account(self, account: Account) -> None:
         self._db.run(put_into(t.account), _row(account, t.account))
+        self._touched.add("account")
 
     def save_token(self, token: Token) -> None:
         row = _row(token, t.token) | {"rights": json.dumps(sorted(token.rights))}
@@ -94,9 +95,11 @@ class AccountRows:
 
     def delete_session(self, session_id: str) -> None:
         self._db.run(_END_SESSION, {"id": session_id})
+        self._touched.add("account")
 
     def delete_sessions_of(self, account_id: str) -> None:
         self._db.run(_END_SESSIONS, {"account_id": account_id})
+        self._touched.add("account")
 
     def keep_message(
         self, message_id: str, sender: str, threat_id: str, jws: bytes, at: int

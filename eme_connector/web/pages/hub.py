@@ -1,13 +1,12 @@
 """Wakes every open stream of this process when something changed, and counts them.
 
-Two hundred streams that look at once would hold everybody else up, so they look one after the
-other, at most four times a second, and what one has read for its organisation the others take
+Two hundred streams that look at once would hold everybody else up, so they are woken a few at a
+time, at most four times a second, and what one has read for its organisation the others take
 from it.
 """
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -18,8 +17,9 @@ from eme_connector.ports import Store
 T = TypeVar("T")
 FRESH_S = 0.5
 GATHER_S = 0.25
+TOGETHER = 4
 SPREAD_S = 0.001
-SPREAD_MOST_S = 0.3
+SPREAD_MOST_S = 0.2
 MOST_LOOKS = 1_000
 
 
@@ -30,6 +30,7 @@ class Hub:
         self._most = most
         self._open = 0
         self._turn = 0
+        self.endings = 0
         self.ended = False
         self._listening = False
         self._changed = threading.Condition()
@@ -69,7 +70,13 @@ class Hub:
             self._open -= 1
 
     def hear(self, touched: frozenset[str]) -> None:
-        """Note a change: the committing thread must not stand in line with those who wait."""
+        """Note a change: the committing thread must not stand in line with those who wait.
+
+        `endings` moves whenever a session ended or an account changed.
+        """
+        if "account" in touched:
+            with self._changed:
+                self.endings += 1
         if "change" in touched:
             self._heard.set()
 
@@ -77,15 +84,21 @@ class Hub:
         while not self.ended:
             self._heard.wait()
             self._heard.clear()
-            self.wake(frozenset({"change"}))
-            time.sleep(GATHER_S)
+            began = time.monotonic()
+            self.wake()
+            time.sleep(max(0.0, began + GATHER_S - time.monotonic()))
 
-    def wake(self, touched: frozenset[str]) -> None:
-        """Wake all who wait when a change was committed."""
-        if "change" in touched:
+    def wake(self) -> None:
+        """Wake all who wait, those first who have waited longest."""
+        with self._changed:
+            self._turn += 1
+            left = self._open
+        pause = TOGETHER * min(SPREAD_S, SPREAD_MOST_S / max(1, left))
+        while left > 0 and not self.ended:
             with self._changed:
-                self._turn += 1
-                self._changed.notify_all()
+                self._changed.notify(TOGETHER)
+            left -= TOGETHER
+            time.sleep(pause if left > 0 else 0)
 
     def end(self) -> None:
         """Say that no stream goes on: the process stops."""
@@ -112,6 +125,3 @@ class Hub:
         """Return soon after `turn` is no longer *turn*, or after *seconds*."""
         with self._changed:
             self._changed.wait_for(lambda: self._turn != turn, seconds)
-        if not self.ended:
-            most = min(SPREAD_MOST_S, SPREAD_S * self._open)
-            time.sleep(most * random.random())  # noqa: S311

@@ -68,24 +68,25 @@ def end_streams(app: Flask) -> None:
 
 
 def stream(store: Store, hub: Hub, viewer: Callable[[], str | None], after: int) -> Iterator[str]:
-    """Yield events; *viewer* is asked before each batch, None says that nobody may read on.
+    """Yield events; *viewer* says for whom, None that nobody may read on.
 
-    When the store or the process is going, the stream just ends: pages open another.
+    It is asked every RECHECK_S, and before anything is told once a session has ended or an account
+    has changed. When the store or the process is going, the stream just ends: pages open another.
     """
     yield f"retry: {RETRY_MS}\n\n"
     beat = time.monotonic()
-    asked, organisation = float("-inf"), None
+    asked, endings, organisation = float("-inf"), hub.endings, None
     while not hub.ended:
         turn, now = hub.turn, time.monotonic()
         try:
-            if now - asked >= RECHECK_S:
+            if now - asked >= RECHECK_S or endings != hub.endings:
+                endings = hub.endings
                 asked, organisation = now, viewer()
             text, last = _news(store, hub, organisation, after, turn)
-            if text and asked < now and viewer() != organisation:
-                asked = float("-inf")
-                continue
         except EmeError:
             return
+        if endings != hub.endings:
+            continue
         if organisation is None:
             yield "event: out\ndata: {}\n\n"
             return
