@@ -1,8 +1,8 @@
 """(a) durable accepts a second beside Flask hello, (b) their p99 at half that rate, open loop.
 
-Rounds take turns: floor, accept (deliveries left to others), the same open loop at half the rate so
-far, accept while confirming deliveries to a sink, and both with 1 ms more for each flush. At the
-end, what is stored is compared with what was acknowledged.
+Rounds take turns: floor, accept (deliveries left to others), open loop at half the rate that was
+just found, accept with 1 ms more for each flush, and accept while confirming deliveries to a sink,
+without and with that 1 ms. At the end, what is stored is compared with what was acknowledged.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Variant:
         self.refused += load.refused
 
     def post_at_half(self, seconds: int) -> Waited:
-        """Offer half of what it has taken so far, open loop."""
-        rate = statistics.median(self.rates) / 2
+        """Offer half of what it has just taken, open loop."""
+        rate = self.rates[-1] / 2
         half = openloop.post(
             self.world.ports["ci"], self.world.tokens[self.world.ci], rate, seconds
         )
@@ -87,9 +87,10 @@ def run(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
         halves: list[Waited] = []
         for _ in range(rounds):
             floors.append(wrk.post(floor_port, "none", seconds).rate)
-            for one in held:
-                one.post(seconds, floors[-1])
+            held[0].post(seconds, floors[-1])
             halves.append(held[0].post_at_half(seconds))
+            for one in held[1:]:
+                one.post(seconds, floors[-1])
             for one in sent:
                 one.post(seconds, floors[-1])
                 one.drained_s.append(_drain(one.world))

@@ -1,8 +1,9 @@
-"""Who reads goes first: a page is short, and a person waits for it.
+"""Who reads goes first: a page is short, and a person waits for it. Then comes who writes.
 
 One interpreter runs one thread at a time. While sixteen threads take detections in, an answer
 would wait for several of them at each of its statements; so they stop for a moment instead, where
-they hold nothing that a reader needs. They are held up half of the time at most.
+they hold nothing that a reader needs. They are held up half of the time at most. The one writer of
+an SQLite file, for which all of them wait, would wait for them at each of its statements too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 
 LONGEST_S = 0.05
+LONGEST_TURN_S = 0.005
 READS = "eme.reads"
 """In a WSGI environment: this request reads, for somebody who is known."""
 
@@ -59,4 +61,25 @@ class Precedence:
             self._clear.wait(left)
 
 
+class Turn:
+    """Of the one writer, which enters and leaves it; the others may give way before they begin."""
+
+    def __init__(self, longest_s: float = LONGEST_TURN_S) -> None:
+        self._longest_s = longest_s
+        self._over = threading.Event()
+        self._over.set()
+
+    def __enter__(self) -> None:
+        self._over.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def give_way(self) -> None:
+        """Wait for the end of the turn, for `longest_s` at most."""
+        if not self._over.is_set():
+            self._over.wait(self._longest_s)
+
+
 readers = Precedence()
+writing = Turn()

@@ -12,7 +12,7 @@ from eme_connector.bootstrap import Eme
 from eme_connector.domain.accounts import Account
 from eme_connector.domain.rights import Caller, Right
 from eme_connector.errors import NotAuthenticated, TooManyRequests
-from eme_connector.precedence import READS, readers
+from eme_connector.precedence import READS, readers, writing
 from eme_connector.usecases import accounts
 from eme_connector.web.sessions import ACCOUNT, StoreSessions
 
@@ -104,6 +104,7 @@ def _take_place() -> None:
         request.environ[READS] = True
     else:
         readers.give_way()
+        writing.give_way()
 
 
 def _give_place_up(response: Response) -> Response:

@@ -16,7 +16,7 @@ import pytest
 
 from eme_connector.adapters.database import engine, writer
 from eme_connector.domain.rights import Right
-from eme_connector.precedence import Precedence
+from eme_connector.precedence import Precedence, Turn
 from eme_connector.web import auth, worker
 from eme_connector.web.pages import live
 from eme_connector.web.worker import Worker
@@ -188,3 +188,31 @@ def giving_way(precedence: Precedence) -> Iterator[Callable[[float], bool]]:
     precedence.end()
     thread.join(SOON_S)
     assert not thread.is_alive()
+
+
+def test_whoever_begins_waits_for_the_turn_of_the_writer():
+    turn, order = Turn(5.0), []
+
+    def begin():
+        turn.give_way()
+        order.append("began")
+
+    with turn:
+        waiting = threading.Thread(target=begin)
+        waiting.start()
+        waiting.join(0.1)
+        order.append("written")
+    waiting.join(5)
+
+    assert order == ["written", "began"]
+
+
+def test_a_long_turn_holds_nobody_up_for_long():
+    turn = Turn(0.01)
+    with turn:
+        began = time.monotonic()
+        turn.give_way()
+    assert 0.005 < time.monotonic() - began < 1
+    began = time.monotonic()
+    turn.give_way()
+    assert time.monotonic() - began < 0.005

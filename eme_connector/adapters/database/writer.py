@@ -16,7 +16,7 @@ from typing import Any
 from eme_connector.adapters.database.checkpoints import Checkpoints
 from eme_connector.adapters.database.rows import Rows
 from eme_connector.errors import EmeError, StoreUnavailable
-from eme_connector.precedence import readers
+from eme_connector.precedence import readers, writing
 
 BATCH = 256
 Work = Callable[[Any], Any]
@@ -161,12 +161,12 @@ class SqliteWriter:
         connection.execute("BEGIN IMMEDIATE")
         rows = self._transaction(connection)
         try:
-            with running():
+            with writing, running():
                 for one in batch:
                     readers.give_way()
                     one.result = one.work(rows)
-            readers.give_way()
-            rows.pending.write()
+                readers.give_way()
+                rows.pending.write()
         except sqlite3.OperationalError:
             raise  # disk full, read-only, locked: nothing of this batch can be kept
         except BaseException as exc:
