@@ -215,6 +215,26 @@ def test_a_long_turn_holds_nobody_up_for_long():
     assert 0.005 < time.monotonic() - began < 1
 
 
+def test_the_writer_has_its_turn_while_it_writes(site, monkeypatch):
+    turn = Turn(SOON_S)
+    monkeypatch.setattr(writer, "writing", turn)
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def write(_):
+        begun.set()
+        goes_on.wait(SOON_S)
+
+    with ThreadPoolExecutor(2) as others:
+        written = others.submit(site.eme.store.transact, write)
+        assert begun.wait(SOON_S)
+        given = others.submit(turn.give_way)
+        time.sleep(HELD_S)
+        assert not given.done()
+        goes_on.set()
+        written.result(SOON_S)
+        given.result(SOON_S)
+
+
 def test_nobody_waits_once_the_turn_is_over():
     turn = Turn(5.0)
     with turn:
