@@ -26,14 +26,16 @@ POLL_S = 0.5
 LEAST_POLL_S = 0.02
 LEAST_PAY_S = 0.005
 AT_ONCE_S = 0.02
+LONGEST_REST_S = 0.2
 STOP_S = 2.0
 ABSENT_S = 60.0
 QUIET_S = 0.15
 
 
 class Pace:
-    """How often to look: many commits make one look, and looking takes a tenth of the time at most.
+    """How often to look: many commits make one look, and looking takes a tenth of the time.
 
+    A look that took long, as while a machine is busy with others, does not keep the next for long.
     After a rest a few looks may follow each other at once: what was shared becomes deliveries to
     members, and what a receiver answered becomes the next delivery.
     """
@@ -44,7 +46,8 @@ class Pace:
     def rest(self, began: float, ended: float) -> float:
         """Return how long to rest after a look, in seconds."""
         cost = max(LEAST_PAY_S, 10 * (ended - began))
-        self._paid_until = max(self._paid_until, began) + cost
+        paid_until = max(self._paid_until, began) + cost
+        self._paid_until = min(paid_until, ended + AT_ONCE_S + LONGEST_REST_S)
         return max(0.0, self._paid_until - AT_ONCE_S - ended)
 
 

@@ -307,9 +307,15 @@ def test_a_few_looks_follow_each_other_at_once_and_then_in_even_steps():
     assert pace.rest(now + 1, now + 1.0001) == 0
 
 
-def test_looking_that_takes_long_takes_a_tenth_of_the_time():
+def test_looking_takes_a_tenth_of_the_time():
     pace, now = Pace(), 100.0
     for _ in range(20):
-        now += 0.1
-        now += pace.rest(now - 0.1, now)
-    assert now - 100.0 == pytest.approx(20 * 1.0, abs=0.2)
+        now += 0.01
+        now += pace.rest(now - 0.01, now)
+    assert now - 100.0 == pytest.approx(20 * 0.1, abs=0.03)
+
+
+def test_a_look_that_took_long_does_not_keep_the_next_for_long():
+    pace = Pace()
+    assert pace.rest(100.0, 103.0) == pytest.approx(0.2)
+    assert pace.rest(104.0, 104.0001) == 0

@@ -140,7 +140,7 @@ def test_a_database_that_another_locks_refuses_after_five_seconds_and_goes_on(tm
         other.close()
 
         assert answer.status_code == 503
-        assert 4 < waited < 9
+        assert 4 < waited < 8  # less than twice five, whoever waited before it
         goes_on(sidecar, 2)
     finally:
         sidecar.kill()

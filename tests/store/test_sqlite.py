@@ -1,4 +1,4 @@
-"""The store on SQLite, and what only its writer thread can get wrong."""
+"""The store on SQLite: what is in its file, and what a process that ends leaves there."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -30,16 +28,13 @@ from eme_connector.adapters.database import (
 from eme_connector.adapters.database import tables as t
 from eme_connector.adapters.database.spare import MOST
 from eme_connector.adapters.database.statements import Statement
-from eme_connector.adapters.database.writer import Waiting
-from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import State
 from eme_connector.domain.listing import ListQuery
 from eme_connector.errors import StoreUnavailable
-from eme_connector.ports import Owed
 from tests import ready
-from tests.build import AT, CI
+from tests.build import CI
 from tests.store.contract import StoreContract
-from tests.store.some import LANE, due, owe, put, some, update
+from tests.store.some import due, owe, put, some, update
 
 WRITER = """
 import sys
@@ -120,162 +115,6 @@ def test_who_follows_changes_never_reads_all_entries(store, statement):
 
     assert any("listing_change (viewer=? AND change>?" in step for step in plan), plan
     assert not any("SCAN listing" in step for step in plan), plan
-
-
-def break_commit(store, monkeypatch, times):
-    """Let the next *times* COMMITs fail, as on a full disk."""
-    real = store._writer._connect
-
-    class Failing(sqlite3.Connection):
-        left = times
-
-        def execute(self, sql, *more):
-            if sql == "COMMIT" and Failing.left:
-                Failing.left -= 1
-                raise sqlite3.OperationalError("database or disk is full")
-            return super().execute(sql, *more)
-
-    path = real().execute("PRAGMA database_list").fetchone()[2]
-    store._writer.close()
-    fresh = type(store._writer)(
-        lambda: sqlite3.connect(path, factory=Failing, isolation_level=None),
-        store._writer._transaction,
-        store._committed,
-    )
-    monkeypatch.setattr(store, "_writer", fresh)
-
-
-def test_a_failing_commit_keeps_nothing_and_the_writer_goes_on(store, monkeypatch):
-    break_commit(store, monkeypatch, 1)
-    lost, kept = some(), some()
-
-    with pytest.raises(StoreUnavailable):
-        put(store, lost)
-    put(store, kept)
-
-    assert store.find_visible_threat(lost.id, CI) is None
-    assert store.find_visible_threat(kept.id, CI) == kept
-
-
-def test_one_failing_work_of_a_batch_costs_the_others_nothing(store):
-    entered, gate = threading.Event(), threading.Event()
-    kept = [some(number) for number in range(6)]
-
-    def hold(tx):
-        entered.set()
-        gate.wait(5)
-
-    def good(found):
-        def work(tx):
-            tx.add_threat(found, b"{}", viewers=[CI])
-            tx.record(AuditRecord("received", AT, "a", CI, found.id, 1))
-            return tx.owe(Owed(LANE, "dispatch", found.id, CI, 1)).id
-
-        return store.transact(work)
-
-    def bad(_):
-        def work(tx):
-            tx.add_threat(some(), b"{}", viewers=[CI])
-            tx.record(AuditRecord("received", AT, "a", CI, "lost", 1))
-            raise KeyError("mine")
-
-        with pytest.raises(KeyError):
-            store.transact(work)
-
-    with ThreadPoolExecutor(9) as pool:
-        first = pool.submit(store.transact, hold)
-        entered.wait(5)
-        waiting = [pool.submit(good, one) for one in kept[:3]]
-        waiting += [pool.submit(bad, one) for one in range(2)]
-        waiting += [pool.submit(good, one) for one in kept[3:]]
-        while store._writer._queue.qsize() < 8:
-            time.sleep(0.01)
-        gate.set()
-        ids = {one.result() for one in [first, *waiting]} - {None}
-
-    assert ids == {store.deliveries_of(one.id)[0].id for one in kept}
-    assert all(store.find_visible_threat(one.id, CI) == one for one in kept)
-    assert [len(store.timeline(one.id)) for one in kept] == [1] * 6
-    assert store.timeline("lost") == ()
-    assert store.aggregate(CI, AT).hours[-1].total == 6
-    assert len({one.id for one in store.changes(CI, 0, 10)}) == 6
-
-
-def test_what_names_a_threat_that_was_taken_back_stands_under_no_other(store):
-    lost, kept = some(), some()
-
-    def bad(tx):
-        tx.add_threat(lost, b"{}", viewers=[CI])
-        raise KeyError("mine")
-
-    def good(tx):
-        tx.add_threat(kept, b"{}", viewers=[CI])  # under the number that the lost one had
-        tx.record(AuditRecord("received", AT, "a", CI, lost.id, 1))
-        tx.owe(Owed(LANE, "dispatch", lost.id, CI, 1))
-
-    batch = [Waiting(bad), Waiting(good)]
-    with closing(store._writer._connect()) as connection:
-        store._writer._commit(connection, batch)
-
-    with pytest.raises(KeyError):
-        batch[0].wait()
-    batch[1].wait()
-    assert store.find_visible_threat(kept.id, CI) == kept
-    assert (store.timeline(kept.id), store.deliveries_of(kept.id)) == ((), ())
-
-
-def test_every_work_of_a_batch_whose_commit_fails_is_told(store, monkeypatch):
-    break_commit(store, monkeypatch, 1)
-    told = []
-    gate = threading.Event()
-
-    def slow(tx):
-        gate.wait(5)
-
-    def attempt(work):
-        try:
-            store.transact(work)
-            told.append("kept")
-        except StoreUnavailable:
-            told.append("lost")
-
-    threads = [threading.Thread(target=attempt, args=(slow,))]
-    threads[0].start()
-    time.sleep(0.1)
-    threads += [threading.Thread(target=attempt, args=(lambda tx: None,)) for _ in range(5)]
-    for thread in threads[1:]:
-        thread.start()
-    time.sleep(0.1)
-    gate.set()
-    for thread in threads:
-        thread.join(5)
-
-    assert sorted(told) == ["kept"] * 5 + ["lost"]
-
-
-def test_waiters_do_not_hang_when_the_writer_dies(store, monkeypatch):
-    def die(*_):
-        raise MemoryError
-
-    monkeypatch.setattr(store._writer, "_commit", die)
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)
-
-    with pytest.raises((StoreUnavailable, MemoryError)):
-        store.transact(lambda tx: 1)
-    with pytest.raises(StoreUnavailable):
-        store.transact(lambda tx: 1)
-
-
-def test_a_closed_store_refuses_and_has_kept_what_waited(url):
-    store = open_store(url)
-    found = put(store, some())
-    store.close()
-
-    with pytest.raises(StoreUnavailable):
-        put(store, some())
-    again = open_store(url)
-    assert again.find_visible_threat(found.id, CI) == found
-    again.close()
 
 
 def test_kill_9_loses_nothing_that_was_acknowledged(url):

@@ -128,27 +128,33 @@ class SqliteWriter:
             self._queue.put(None)
         return batch
 
+    def _those_who_wait(self) -> list[Waiting]:
+        waiting = []
+        while not self._queue.empty():
+            if (item := self._queue.get()) is not None:
+                waiting.append(item)
+        if self._closed:
+            self._queue.put(None)  # taken with them: the end is still to come
+        return waiting
+
     def _fail_waiting(self) -> None:
         with self._lock:
             self._closed = True
-        while not self._queue.empty():
-            if item := self._queue.get():
-                _fail([item])
+        _fail(self._those_who_wait())
 
     def _commit(self, connection: sqlite3.Connection, batch: list[Waiting]) -> None:
         try:
-            try:
-                rows, done = self._together(connection, batch), batch
-            except _WorkFailed:
-                _roll_back(connection)
-                rows, done = self._apart(connection, batch)
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as exc:
+            # who came meanwhile waited for the same lock: alone, it would wait as long again
+            _refuse(batch + self._those_who_wait(), exc)
+            return
+        try:
+            rows, done = self._run_all(connection, batch)
             connection.execute("COMMIT")
         except sqlite3.Error as exc:
             _roll_back(connection)
-            failure = StoreUnavailable("the database could not keep this")
-            failure.__cause__ = exc
-            for one in batch:
-                one.tell(failure)
+            _refuse(batch, exc)
             return
         for one in done:
             one.tell()
@@ -156,9 +162,19 @@ class SqliteWriter:
             self._committed(frozenset(rows.touched))
         self._checkpoints.committed(connection)
 
+    def _run_all(
+        self, connection: sqlite3.Connection, batch: list[Waiting]
+    ) -> tuple[Rows, list[Waiting]]:
+        """Run every work in the transaction that has begun; return those that did not fail."""
+        try:
+            return self._together(connection, batch), batch
+        except _WorkFailed:
+            _roll_back(connection)
+            connection.execute("BEGIN IMMEDIATE")
+            return self._apart(connection, batch)
+
     def _together(self, connection: sqlite3.Connection, batch: list[Waiting]) -> Rows:
         """Run every work of the batch; raise _WorkFailed when one of them fails."""
-        connection.execute("BEGIN IMMEDIATE")
         rows = self._transaction(connection)
         try:
             with writing, running():
@@ -177,7 +193,6 @@ class SqliteWriter:
         self, connection: sqlite3.Connection, batch: list[Waiting]
     ) -> tuple[Rows, list[Waiting]]:
         """Run them once more, each under a savepoint; return those that did not fail."""
-        connection.execute("BEGIN IMMEDIATE")
         rows = self._transaction(connection)
         return rows, [one for one in batch if _run_one(one, rows, connection)]
 
@@ -211,6 +226,14 @@ def _roll_back(connection: sqlite3.Connection) -> None:
             connection.execute("ROLLBACK")
         except sqlite3.Error:
             return
+
+
+def _refuse(waiting: Iterable[Waiting], cause: sqlite3.Error) -> None:
+    """Tell them that the database kept nothing of theirs."""
+    failure = StoreUnavailable("the database could not keep this")
+    failure.__cause__ = cause
+    for one in waiting:
+        one.tell(failure)
 
 
 def _fail(waiting: Iterable[Waiting]) -> None:
