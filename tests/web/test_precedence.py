@@ -242,3 +242,15 @@ def test_nobody_waits_once_the_turn_is_over():
     began = time.monotonic()
     turn.give_way()
     assert time.monotonic() - began < 1
+
+
+def test_whoever_takes_in_waits_for_the_turn_of_the_writer_and_a_page_does_not(site, monkeypatch):
+    turn, headers = Turn(SOON_S), site.token(Right.INGEST, Right.READ)
+    monkeypatch.setattr(auth, "writing", turn)
+    with ThreadPoolExecutor(1) as another:
+        with turn:
+            refused = another.submit(site.client().post, LIST, json={}, headers=headers)
+            assert site.client().get(LIST, headers=headers).status_code == 200
+            time.sleep(HELD_S)
+            assert not refused.done()
+        assert refused.result(SOON_S).status_code == 422
