@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 
 from eme_connector.domain.delivery import Receipt, State, Unknown
 from eme_connector.domain.threat import Execution
 from eme_connector.errors import DeliveryError, StoreUnavailable
+from eme_connector.usecases import work
 from eme_connector.usecases.work import Pace
 from tests.delivery.world import LANE, Sidecar, orchestrator
 from tests.doubles.orchestrator import Orchestrator
@@ -42,7 +44,7 @@ class Fake:
 def real(tmp_path, hook):
     """A sidecar in real time with two orchestrators; the second is closed at the end."""
     second = Orchestrator()
-    sections = [orchestrator(hook), orchestrator(second, name="second")]
+    sections = [orchestrator(hook, timeout_s=10), orchestrator(second, name="second")]
     made = Sidecar(tmp_path, clock=time.time, orchestrators=sections, delivery=FAST)
     made.second = second
     yield made
@@ -78,15 +80,14 @@ def _until(holds, seconds=5.0):
     return holds()
 
 
-def test_what_is_owed_after_the_start_leaves_at_once(real, hook):
+def test_what_is_owed_after_the_start_does_not_wait_for_the_next_look(real, hook, monkeypatch):
+    monkeypatch.setattr(work, "POLL_S", 60.0)
     real.worker.start()
     time.sleep(0.1)
-    began = time.monotonic()
 
     _add(real)
 
     assert _until(lambda: hook.posts)
-    assert time.monotonic() - began < 0.4
     assert real.drain()
     assert _states(real) == [State.DELIVERED]
 
@@ -108,12 +109,10 @@ def test_a_dead_target_never_delays_another(real, hook, how):
     _add(real, 20)
     real.worker.start()
     time.sleep(0.3)
-    began = time.monotonic()
 
     _add(real, 20, SECOND)
 
     assert _until(lambda: _states(real, SECOND) == [State.DELIVERED] * 20)
-    assert time.monotonic() - began < 1.5
     assert State.DELIVERED not in _states(real)
 
 
@@ -128,10 +127,12 @@ def test_a_silent_target_is_tried_with_single_sends(faked):
     _add(faked, 50)
     faked.worker.start()
 
-    time.sleep(0.6)
+    assert _until(lambda: len(tried) >= 8)
 
-    assert 4 <= len(tried) <= 12
-    assert all(state is State.OWED for state in _states(faked))
+    singles = pairwise(began for began, _ in tried[4:8])  # after four at once
+    pauses = [later - began for began, later in singles]
+    assert all(pause > least for pause, least in zip(pauses, [0.1, 0.2, 0.4], strict=True))
+    assert set(_states(faked)) <= {State.OWED, State.SENDING}
 
 
 def test_a_target_that_comes_back_gets_everything(faked):
@@ -250,7 +251,7 @@ def test_stopping_ends_in_time_even_when_a_target_hangs(real, hook):
 
     real.worker.stop(0.5)
 
-    assert time.monotonic() - began < 0.8
+    assert time.monotonic() - began < 5  # it hangs for ten
     assert _states(real) == [State.SENDING]
 
 
@@ -286,14 +287,17 @@ def test_shares_are_expanded_by_the_worker(real):
     assert real.threat(threat.id).group_sent
 
 
-def test_four_hundred_are_confirmed_within_four_seconds(real, hook):
+def test_many_are_leased_and_recorded_in_few_transactions(real, hook, monkeypatch):
     _add(real, 400)
-    began = time.monotonic()
+    works, transact = [], real.store.transact
+    monkeypatch.setattr(real.store, "transact", lambda one: works.append(one) or transact(one))
     real.worker.start()
 
-    assert _until(lambda: len(hook.posts) == 400, 10)
-    assert real.drain(until=lambda: real.store.delivery_counts() == {(LANE, State.DELIVERED): 400})
-    assert time.monotonic() - began < 4
+    assert real.drain(
+        until=lambda: real.store.delivery_counts() == {(LANE, State.DELIVERED): 400}, timeout=30
+    )
+    assert len(hook.posts) == 400
+    assert len(works) < 400  # one each to lease and to record would be 800
 
 
 def test_a_few_looks_follow_each_other_at_once_and_then_in_even_steps():

@@ -37,10 +37,8 @@ def test_the_server_loads_them_all(environment, free_port, tmp_path):
 
 
 def test_they_are_listed_with_all_that_misp_reads(server):
-    began = time.monotonic()
     listed = {one["name"]: one for one in server.modules()}
 
-    assert time.monotonic() - began < 1
     assert {name: listed[name]["meta"]["module-type"] for name in OURS} == OURS
     for name in OURS:
         meta = listed[name]["meta"]
@@ -190,20 +188,20 @@ def ask_in_time(server, name, **body):
     server.query(module=name)  # the first call imports what is needed
     began = time.monotonic()
     found = server.query(module=name, **body)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 5  # the least that MISP waits
     assert found["results"] == {}
     return found["error"]
 
 
 @pytest.mark.parametrize("name", ["eme_create", "eme_gate"])
-def test_an_action_tells_of_a_silent_sidecar_in_less_than_four_seconds(lost, name):
+def test_an_action_tells_of_a_silent_sidecar_in_time(lost, name):
     error = ask_in_time(lost, name, data={"Event": EVENT}, params={})
 
     assert error.startswith("EME: the sidecar does not answer")
 
 
 @pytest.mark.parametrize("how", ["refused", "silent", "unresolved"])
-def test_a_look_up_tells_of_a_dead_sidecar_in_less_than_four_seconds(lost, silent, free_port, how):
+def test_a_look_up_tells_of_a_dead_sidecar_in_time(lost, silent, free_port, how):
     url = {"refused": f"http://127.0.0.1:{free_port()}", "silent": silent,
            "unresolved": "http://no-such-host.invalid"}[how]  # fmt: skip
     config = {"eme_url": url, "eme_token": "x"}

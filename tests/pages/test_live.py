@@ -152,7 +152,7 @@ def test_a_stream_ends_with_the_session(site, threat, monkeypatch, way):
     rest = answer.read().decode()
 
     assert rest.endswith("event: out\ndata: {}\n\n")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     connection.close()
 
 
@@ -197,7 +197,7 @@ def test_streams_end_when_the_process_stops(site, threat):
     live.end_streams(site.app)
 
     assert answer.read().decode() == "retry: 2000\n\n"
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
     connection.close()
 
 
@@ -209,7 +209,7 @@ def test_a_change_wakes_a_waiting_stream():
 
     hub.wait(hub.turn, 5)
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
 
 
 def test_all_who_wait_are_woken_a_few_at_a_time(monkeypatch):
@@ -232,7 +232,7 @@ def test_all_who_wait_are_woken_a_few_at_a_time(monkeypatch):
 
     assert len(woken) == 8
     assert max(woken) - began > 0.05
-    assert max(woken) - began < 2
+    assert max(woken) - began < 5
 
 
 def test_nothing_more_is_told_once_a_session_has_ended(site, threat):

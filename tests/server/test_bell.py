@@ -130,7 +130,7 @@ def test_a_store_goes_on_while_redis_is_away(stores, redis):
     began = time.monotonic()
     for _ in range(20):
         put(stores[1], some())
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
     redis.start()
     ear.forget()

@@ -79,7 +79,7 @@ def test_a_lost_redis_is_told_costs_little_and_may_come_back(redis):
     for _ in range(200):
         shared.hit("login", "anna", per_minute=1_000)
         shared.get("a")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     with pytest.raises(Unavailable):
         shared.ping()
 
