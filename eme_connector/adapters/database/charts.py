@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pydantic_core import from_json
+
+from eme_connector.adapters.database import keywords
 from eme_connector.adapters.database.spare import Rows
-from eme_connector.adapters.database.statements import Statement
+from eme_connector.adapters.database.statements import Part, side_by_side
 from eme_connector.adapters.database.totals import DAY, HOUR
 from eme_connector.domain.listing import Aggregate, Bucket
 from eme_connector.domain.risk import Band
@@ -29,7 +32,7 @@ def _sums(names: Iterable[str]) -> str:
 
 
 def _bars(name: str, span: str, start: str) -> str:
-    """Return: the bars called *name*; each sums the counters of a *span* with the same *start*."""
+    """Return the query of the bars *name*: sums of counters of a *span* with the same *start*."""
     return (
         f"SELECT '{name}' AS name, {start} AS bar, {_sums(KINDS + STATUSES + BANDS)}"
         f" FROM tally WHERE viewer = :viewer AND span = '{span}'"
@@ -39,26 +42,30 @@ def _bars(name: str, span: str, start: str) -> str:
 
 
 _OF_WEEK = "CAST(:first_week AS BIGINT)"
-_BARS = Statement(
-    " UNION ALL ".join(
-        (
-            _bars("hour", "hour", "start"),
-            _bars("day", "day", "start"),
-            _bars("week", "day", f"{_OF_WEEK} + (start - {_OF_WEEK}) / {WEEK} * {WEEK}"),
-        )
+_BARS = " UNION ALL ".join(
+    (
+        _bars("hour", "hour", "start"),
+        _bars("day", "day", "start"),
+        _bars("week", "day", f"{_OF_WEEK} + (start - {_OF_WEEK}) / {WEEK} * {WEEK}"),
     )
 )
-_KEYWORDS = Statement(
+_KEYWORDS = (
     "SELECT keyword, n FROM keyword_total WHERE viewer = :viewer AND n > 0"
     f" ORDER BY n DESC, keyword LIMIT {KEYWORDS}"
 )
-_ORIGINS = Statement(
+_ORIGINS = (
     f"SELECT organisation, {_sums(STATUSES)} FROM origin_tally"
     " WHERE viewer = :viewer GROUP BY organisation"
 )
+_CHARTS = side_by_side(
+    Part(_BARS, ("name", "bar", *KINDS, *STATUSES, *BANDS)),
+    Part(_KEYWORDS, ("keyword", "n")),
+    Part(_ORIGINS, ("organisation", *STATUSES)),
+    Part(f"SELECT ({keywords.OLDEST}) AS oldest", ("oldest",)),
+)
 
 
-def aggregate(viewer: str, at: int, rows: Rows, lag: float) -> Aggregate:
+def aggregate(viewer: str, at: int, rows: Rows) -> Aggregate:
     """Return 24 hours, 7 days and 7 weeks up to *at*, empty buckets included (UTC).
 
     The keywords are those of the 7 days up to now.
@@ -70,15 +77,15 @@ def aggregate(viewer: str, at: int, rows: Rows, lag: float) -> Aggregate:
         "week": range(day - (WEEKS * DAYS - 1) * DAY, at + 1, WEEK),
     }
     firsts = {f"first_{name}": found.start for name, found in starts.items()}
-    told = rows(_BARS, {"viewer": viewer, "now": at} | firsts)
-    found = {(name, start): _bucket(start, counts) for name, start, *counts in told}
+    told = rows(_CHARTS, {"viewer": viewer, "now": at} | firsts)
+    bars, words, origins, ((oldest,),) = map(from_json, told[0])
+    found = {(name, start): _bucket(start, counts) for name, start, *counts in bars}
     hours, days, weeks = (
         tuple(found.get((name, start)) or Bucket(start, 0) for start in every)
         for name, every in starts.items()
     )
-    words = rows(_KEYWORDS, {"viewer": viewer})
-    origins = _origins(rows(_ORIGINS, {"viewer": viewer}))
-    return Aggregate(hours, days, weeks, tuple(words), origins, lag)
+    lag = 0.0 if oldest is None else max(0.0, (at - oldest) / 1_000_000)
+    return Aggregate(hours, days, weeks, tuple(map(tuple, words)), _origins(origins), lag)
 
 
 def _bucket(start: int, counts: Sequence[int]) -> Bucket:

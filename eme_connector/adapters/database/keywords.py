@@ -20,7 +20,7 @@ from typing import Any
 
 import structlog
 from pydantic_core import from_json
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam
 from sqlalchemy.dialects import sqlite
 
 from eme_connector.adapters.database import tables as t
@@ -93,14 +93,11 @@ WAITING = Statement(
     lambda m: _WAITING["sqlite" if m is sqlite else "postgresql"],
     at_once=("seq", "viewer", "received_at", "change"),
 )
-OLDEST_WAITING = Statement(
-    text(
-        """SELECT min((
+OLDEST = """SELECT min((
   SELECT changed_at FROM listing WHERE listing.viewer = organisation.number
   AND change > coalesce((SELECT value FROM sequence WHERE name = 'keywords'), 0)
   ORDER BY change LIMIT 1)) FROM organisation"""
-    )
-)
+OLDEST_WAITING = Statement(OLDEST)
 Entry = tuple[int, str, int, int]
 """(seq, viewer, received_at, change) of a threat whose words are to be indexed."""
 

@@ -103,10 +103,7 @@ class DatabaseReads:
             return lists.page(query, rows, number, self._engine.dialect.name, self._frequent)
 
     def aggregate(self, viewer: str, at: int) -> Aggregate:
-        with self._together() as rows:
-            ((behind,),) = rows(keywords.OLDEST_WAITING, {})
-            lag = 0.0 if behind is None else max(0.0, (at - behind) / 1_000_000)
-            return charts.aggregate(viewer, at, rows, lag)
+        return charts.aggregate(viewer, at, self._asked)
 
     def raw(self, threat_id: str, revision: int) -> bytes | None:
         row = self._first(_RAW, id=threat_id, revision=revision)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from itertools import chain
@@ -71,6 +72,37 @@ class Statement:
             row = f"json_array({', '.join(self.at_once)})"
             core = f"SELECT json_group_array({row}) FROM ({core})"  # noqa: S608 - our words
         return Compiled(core)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The text of a query, and the names of its columns: numbers and text."""
+
+    text: str
+    columns: tuple[str, ...]
+
+
+def side_by_side(*parts: Part) -> Statement:
+    """Return one statement for all *parts*: a row with a JSON array for each, of arrays of values.
+
+    They are of one moment, and cost one way to PostgreSQL and back.
+    """
+
+    def build(module: ModuleType) -> str:
+        rows, row = ("json_group_array", "json_array")
+        if module.__name__.endswith("postgresql"):
+            rows, row = ("json_agg", "json_build_array")
+        arrays = (
+            f"coalesce(CAST({rows}({row}({', '.join(one.columns)})) AS TEXT), '[]')"
+            for one in parts
+        )
+        queries = (
+            f"(SELECT {array} FROM ({one.text}) AS part)"  # noqa: S608 - our words
+            for array, one in zip(arrays, parts, strict=True)
+        )
+        return f"SELECT {', '.join(queries)}"
+
+    return Statement(build)
 
 
 class Compiled:
