@@ -5,11 +5,19 @@ from __future__ import annotations
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from sqlalchemy import text
 
-from eme_connector.adapters.database import deliveries, entries, keywords, open_store
+from eme_connector.adapters.database import (
+    deliveries,
+    engine,
+    entries,
+    keywords,
+    open_store,
+    pooled,
+)
 from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import State
 from eme_connector.domain.listing import ListQuery
@@ -99,6 +107,23 @@ def test_a_start_leaves_what_another_worker_is_sending(store):
 def test_a_server_that_is_not_there_is_unavailable(free_port):
     with pytest.raises(StoreUnavailable):
         open_store(f"postgresql+psycopg://eme@127.0.0.1:{free_port()}/none")
+
+
+def test_what_another_session_holds_is_refused_and_the_store_goes_on(ready_postgres, monkeypatch):
+    for module in (engine, pooled):
+        monkeypatch.setattr(module, "HELD_MS", 200)
+    with closing(open_store(ready_postgres)) as store, store._engine.connect() as other:
+        first = put(store, some())
+        other.execute(text("LOCK TABLE threat IN ACCESS EXCLUSIVE MODE"))
+        with ThreadPoolExecutor(16) as pool:
+            many = [pool.submit(put, store, some(1)) for _ in range(16)]
+            assert {type(one.exception(10)) for one in many} == {StoreUnavailable}
+        with pytest.raises(StoreUnavailable):
+            store.list_threats(ListQuery(CI))
+        other.rollback()
+        second = put(store, some(2))
+
+        assert store.list_threats(ListQuery(CI)).threats == (second, first)
 
 
 def test_what_fails_among_the_last_statements_keeps_nothing_and_harms_no_connection(store):

@@ -25,7 +25,7 @@ from eme_connector.adapters.database.reads import DatabaseReads
 from eme_connector.adapters.database.relay import RelayQueries
 from eme_connector.adapters.database.rows import Rows
 from eme_connector.adapters.database.statements import Connection
-from eme_connector.adapters.database.writer import SqliteWriter
+from eme_connector.adapters.database.writer import HELD_MS, SqliteWriter
 from eme_connector.domain.listing import Aggregate
 from eme_connector.errors import StoreUnavailable
 from eme_connector.ports import Transaction
@@ -158,7 +158,9 @@ def connect_sqlite(path: str) -> sqlite3.Connection:
     """Return a connection that writes durably; the file is for its owner alone."""
     if not os.path.exists(path):
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None, timeout=5.0, cached_statements=512)
+    connection = sqlite3.connect(
+        path, isolation_level=None, timeout=HELD_MS / 1000, cached_statements=512
+    )
     for pragma in (
         "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY",
         f"wal_autocheckpoint={LONGEST_PAGES}",
@@ -177,8 +179,14 @@ def read_version(engine: Engine) -> str | None:
 
 
 def _for_short_statements(driver: Any, _: object) -> None:
-    """Let PostgreSQL answer lists by their index, without what pays for long statements alone."""
-    for setting in ("jit = off", "max_parallel_workers_per_gather = 0", "random_page_cost = 1.1"):
+    """Let PostgreSQL answer lists by their index, without what pays for long statements alone.
+
+    A table that another session holds is refused after a while, as for whoever writes.
+    """
+    for setting in (
+        "jit = off", "max_parallel_workers_per_gather = 0", "random_page_cost = 1.1",
+        f"lock_timeout = {HELD_MS}",
+    ):  # fmt: skip
         driver.execute(f"SET {setting}")
     driver.commit()
 
@@ -193,6 +201,6 @@ def _reader(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def _read_only(connection: Any, _: object) -> None:
         connection.execute("PRAGMA query_only=ON")
-        connection.execute("PRAGMA busy_timeout=5000")
+        connection.execute(f"PRAGMA busy_timeout={HELD_MS}")
 
     return engine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from sqlalchemy import create_engine, event
@@ -13,7 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from eme_connector.adapters.database.rows import Rows
 from eme_connector.adapters.database.statements import Connection
-from eme_connector.adapters.database.writer import Committed, Work, refuse_nesting, running
+from eme_connector.adapters.database.writer import (
+    HELD_MS,
+    Committed,
+    Work,
+    refuse_nesting,
+    running,
+)
 from eme_connector.errors import StoreUnavailable
 
 ATTEMPTS = 4
@@ -43,7 +49,7 @@ class PooledWriter:
         """Run *work* and return its result after COMMIT."""
         refuse_nesting()
         for attempt in range(ATTEMPTS):
-            self._turns.get()
+            self._take_turn()
             try:
                 return self._once(work)
             except _Again:
@@ -56,6 +62,12 @@ class PooledWriter:
     def close(self) -> None:
         """Close the connections."""
         self._pool.dispose()
+
+    def _take_turn(self) -> None:
+        try:
+            self._turns.get(timeout=HELD_MS / 1000)
+        except Empty as exc:  # all of them wait for what another session holds
+            raise StoreUnavailable("the database is too busy") from exc
 
     def _once(self, work: Work) -> Any:
         import psycopg
@@ -92,9 +104,11 @@ class PooledWriter:
 def _set_limits(driver: Any, _: object) -> None:
     """Let the server end a transaction of ours whose process or host is gone or hangs.
 
-    And keep short what is not sorted into the index of words yet: each search reads all of it.
+    Wait a while only for what another session holds. And keep short what is not sorted into the
+    index of words yet: each search reads all of it.
     """
     driver.execute(f"SET idle_in_transaction_session_timeout = {STANDSTILL_MS}")
+    driver.execute(f"SET lock_timeout = {HELD_MS}")
     driver.execute(f"SET gin_pending_list_limit = {UNSORTED_KB}")
     driver.commit()
 

@@ -19,6 +19,8 @@ from eme_connector.errors import EmeError, StoreUnavailable
 from eme_connector.precedence import readers, writing
 
 BATCH = 256
+HELD_MS = 5_000
+"""How long we wait for what another program holds: a file of SQLite, a table of PostgreSQL."""
 Work = Callable[[Any], Any]
 Committed = Callable[[frozenset[str]], None]
 _inside = threading.local()
