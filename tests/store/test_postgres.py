@@ -6,7 +6,11 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
+from itertools import product
+from string import ascii_lowercase
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -18,11 +22,12 @@ from eme_connector.adapters.database import (
     open_store,
     pooled,
 )
+from eme_connector.adapters.database.statements import Statement
 from eme_connector.domain.audit import AuditRecord
 from eme_connector.domain.delivery import State
 from eme_connector.domain.listing import ListQuery
 from eme_connector.errors import StoreUnavailable
-from tests.build import AT, CI
+from tests.build import AT, CI, detection
 from tests.store.contract import StoreContract
 from tests.store.some import due, owe, put, some, update
 
@@ -124,6 +129,46 @@ def test_what_another_session_holds_is_refused_and_the_store_goes_on(ready_postg
         second = put(store, some(2))
 
         assert store.list_threats(ListQuery(CI)).threats == (second, first)
+
+
+def test_what_is_written_while_the_server_is_gone_is_refused_as_unavailable(store, monkeypatch):
+    put(store, some())
+    gone = psycopg.OperationalError("connection refused")
+
+    def refuse(**_):
+        raise gone
+
+    store._writer._pool.dispose()
+    monkeypatch.setattr(psycopg, "connect", refuse)
+    for _ in range(2 * pooled.AT_ONCE):
+        with pytest.raises(StoreUnavailable):
+            put(store, some())
+    monkeypatch.undo()
+    assert put(store, some(1))
+
+
+def test_a_work_that_fails_on_a_connection_that_is_lost_tells_its_own_error(store):
+    def work(tx):
+        (pid,) = tx._db.one(Statement("SELECT pg_backend_pid()"), {})
+        with store._engine.connect() as other:
+            other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError):
+        store.transact(work)
+    assert put(store, some())
+
+
+def test_a_text_longer_than_an_index_takes_holds_no_other_up(store):
+    """PostgreSQL refuses a document of words that takes more than 1 MiB in its index."""
+    words = " ".join(map("".join, product(ascii_lowercase, repeat=4)))[:900_000]
+    long = put(store, some(detection=replace(detection(iris_id="long"), summary=f"needle {words}")))
+    other = put(store, some(1, detection=replace(detection(iris_id="short"), summary="needle")))
+
+    while store.follow_keywords():
+        pass
+    assert store.keywords_at() == store.last_change()
+    assert store.list_threats(ListQuery(CI, keyword="needle")).threats == (other, long)
 
 
 def test_what_fails_among_the_last_statements_keeps_nothing_and_harms_no_connection(store):

@@ -38,6 +38,8 @@ MANY = 10_000
 SAMPLE = 256
 MOST_FREQUENT = 1_024
 CURSOR = "keywords"
+LONGEST = 250_000
+"""Characters of a threat that PostgreSQL indexes: it takes up to 4 bytes for each, 1 MiB in all."""
 
 SCHEMA = {
     "sqlite": ("CREATE VIRTUAL TABLE keyword_index USING fts5(document)",),
@@ -63,7 +65,8 @@ _ADD = Statement(
         " json_extract(value, '$[1]') FROM json_each(:rows)"
         if m is sqlite
         else "INSERT INTO keyword_index (rowid, document) SELECT CAST(row ->> 0 AS BIGINT),"
-        " to_tsvector('simple', row ->> 1) FROM json_array_elements(CAST(:rows AS JSON)) AS row"
+        f" to_tsvector('simple', left(row ->> 1, {LONGEST}))"
+        " FROM json_array_elements(CAST(:rows AS JSON)) AS row"
     )
 )
 # moved only from where its follower found it: of several that read the same entries one goes on

@@ -75,7 +75,7 @@ class PooledWriter:
         touched = set[str]()
         try:
             raw = self._pool.raw_connection()
-        except SQLAlchemyError as exc:
+        except (SQLAlchemyError, psycopg.Error) as exc:  # the pool gives the driver's own
             raise StoreUnavailable("the database cannot be reached") from exc
         try:
             driver: Any = raw.driver_connection
@@ -92,7 +92,7 @@ class PooledWriter:
                 raise _Again from exc
             raise StoreUnavailable("the database could not keep this") from exc
         except BaseException:
-            raw.rollback()
+            _roll_back(raw)
             raise
         finally:
             raw.close()
@@ -114,10 +114,12 @@ def _set_limits(driver: Any, _: object) -> None:
 
 
 def _roll_back(raw: Any) -> None:
-    if raw.driver_connection.closed:
-        raw.invalidate()
-    else:
+    import psycopg
+
+    try:
         raw.rollback()
+    except psycopg.Error:  # it is lost, and the server has taken all back
+        raw.invalidate()
 
 
 class _Again(Exception):
