@@ -21,7 +21,10 @@ from eme_connector.cli.context import json_option, show
 def ingest(
     files: tuple[str, ...], server: str, token_file: str | None, event: bool, as_json: bool
 ) -> None:
-    """Send FILES (`-` is standard input, .gz goes as it is); ends with 1 if any was refused."""
+    """Send FILES (`-` is standard input, .gz goes as it is).
+
+    Ends with the exit code of the last that was refused.
+    """
     from eme_connector.cli.api import Api
     from eme_connector.cli.errors import exit_code
     from eme_connector.errors import EmeError, InvalidInput

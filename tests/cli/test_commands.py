@@ -104,6 +104,15 @@ def test_exit_codes(eme, words, code):
     eme(*words, code=code, input=PASSWORD)
 
 
+def test_ingest_ends_with_the_code_of_what_was_not_taken(eme, tmp_path, monkeypatch):
+    monkeypatch.setenv("EME_TOKEN", "eme_none")
+    (tmp_path / "bundle.json").write_text("{}")
+
+    said = eme("ingest", str(tmp_path / "bundle.json"), "--server", "http://127.0.0.1:9", code=8)
+
+    assert "bundle.json: refused" in said
+
+
 def test_policy_shows_dry_runs_and_saves(eme):
     assert "on → off" not in eme("policy", "set", "contain.isolate=on", "--dry-run")
     assert (

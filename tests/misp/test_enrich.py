@@ -91,6 +91,17 @@ def test_events_with_the_same_value_are_attached_with_links_and_sightings(commun
     assert related.sightings == {"0": 2, "1": 1}
 
 
+def test_the_title_of_an_event_of_ours_reads_as_it_was_before_misp(community):
+    other = replace(TEXT, name="Tram \U0001f68b stopped", iris_id="other")
+    community.share(detection=other, raw=RAW)
+    found = community.ci.add(dispatch=None, detection=TEXT)
+
+    look(community)
+
+    titles = {one.info for value in known(community, found).known for one in value.events}
+    assert titles == {"Tram \U0001f68b stopped"}
+
+
 def test_warning_lists_are_named(community):
     made = {"name": "Our resolvers", "type": "cidr", "entries": ["198.51.100.0/24"]}
     row = community.pair.a.post("/warninglists/add", {"Warninglist": made}).body["Warninglist"]

@@ -10,6 +10,7 @@ from eme_connector.adapters.misp.client import MispClient
 from eme_connector.adapters.misp.connection import Json, Refused
 from eme_connector.domain.misp import Known, Related
 from eme_connector.errors import DeliveryError
+from eme_connector.formats.misp_event.objects import unescape
 from eme_connector.ports.misp import Headline, Signed
 
 PAGE = 100
@@ -85,7 +86,8 @@ class OurMisp:
 
     def _related(self, event: Json, sightings: Counter[str]) -> Related:
         uuid = str(event["uuid"])
-        info, creator = str(event.get("info", ""))[:200], (event.get("Orgc") or {}).get("name")
+        info = unescape(str(event.get("info", "")))[:200]
+        creator = (event.get("Orgc") or {}).get("name")
         link = f"{self._url}/events/view/{uuid}"
         return Related(uuid, info, str(creator or ""), link, dict(sightings))
 
