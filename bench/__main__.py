@@ -59,7 +59,7 @@ def _run(name: str, folder: Path, *, quick: bool) -> dict[str, Any]:
     if name == "latency":
         return latency.run(folder, walks=40 if quick else 200)
     if name == "streams":
-        return streams.run(folder, rounds=2 if quick else 5, seconds=3 if quick else 10)
+        return streams.run(folder, rounds=3 if quick else 5, seconds=3 if quick else 10)
     if name == "memory":
         return memory.run(folder)
     if name == "mapping":

@@ -27,7 +27,7 @@ from urllib.parse import urlencode
 
 import requests
 
-from bench import offer
+from bench import memory, offer
 from bench.asked import Timed, Words, asked, before, query_of
 from bench.copied import copied
 from bench.fill import DAYS, WORDS, Cast, check, fill
@@ -67,7 +67,9 @@ def run(folder: Path, *, rows: int, quick: bool, stores_alone: bool = False) -> 
     if stores_alone:
         return found | _median_of(stored)
     accepts = Accepts(world)
-    with started(world, "ci"):
+    with started(world, "ci") as children:
+        found["pss_with_threats_mb"], acknowledged = memory.when_used(world, children[0].pid)
+        accepts.acknowledged += acknowledged
         found |= _over_http(accepts, cast, quick)
     stored.append(_at_the_store(url, cast, 1))
     with started(world, "ci"):
