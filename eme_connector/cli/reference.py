@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_args
 
@@ -230,7 +231,7 @@ def _comment(text: str, indent: str) -> list[str]:
 
 def _command(command: click.Command, name: str, parent: click.Context) -> list[str]:
     context = click.Context(command, info_name=name.split()[-1], parent=parent)
-    lines = ["", f"## {name}", "", command.help or "", ""]
+    lines = ["", f"## {name}", "", cleandoc(command.help or ""), ""]
     for parameter in command.params:
         record = parameter.get_help_record(context)
         if record:
