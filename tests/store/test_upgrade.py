@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -98,6 +99,27 @@ def test_only_the_newest_copies_are_kept(old, tmp_path):
     assert (tmp_path / "eme.replaced-20260101T000000.db").exists()
 
 
+def test_a_copy_that_was_not_finished_is_no_copy_and_drives_no_whole_one_out(old, monkeypatch):
+    whole = old.with_name("eme.0001.20260101T000000.db")
+    shutil.copy(old, whole)
+
+    def full(*_, **__):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    class Full(sqlite3.Connection):
+        backup = full
+
+    with monkeypatch.context() as now:
+        now.setattr(schema, "connect_sqlite", lambda path: sqlite3.connect(path, factory=Full))
+        for _ in range(KEEP):
+            with pytest.raises(StoreUnavailable, match="disk is full"):
+                upgrade(f"sqlite:///{old}")
+    assert {one.name for one in old.parent.iterdir()} == {"eme.db", whole.name}
+
+    made = upgrade(f"sqlite:///{old}")
+    assert {one.name for one in old.parent.glob("eme.0001.*.db")} == {made.name, whole.name}
+
+
 def test_a_damaged_database_is_left_as_it_is(old):
     with old.open("r+b") as file:
         file.seek(2 * 4096)
@@ -107,6 +129,7 @@ def test_a_damaged_database_is_left_as_it_is(old):
     with pytest.raises(StoreUnavailable):
         upgrade(f"sqlite:///{old}")
     assert old.read_bytes()[4096:] == before[4096:]
+    assert list(old.parent.glob("*0001*")) == []
 
 
 def test_the_migrations_make_what_the_code_knows(url):

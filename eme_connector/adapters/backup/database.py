@@ -66,10 +66,13 @@ def dump_aside(url: str, folder: Path, version: str) -> Path | None:
     goes wrong in it changes nothing even without a copy.
     """
     target = copy_name(folder / "eme.dump", version)
+    draft = folder / ".eme.dump.part"  # only what is whole gets the name of a copy
+    draft.unlink(missing_ok=True)
     try:
-        copy(url, target)
-    except Unavailable as exc:
-        target.unlink(missing_ok=True)
+        copy(url, draft)
+        draft.rename(target)
+    except (Unavailable, OSError) as exc:
+        draft.unlink(missing_ok=True)
         log.warning("no_copy_before_upgrade", reason=str(exc))
         return None
     drop_old(folder / "eme.dump")
@@ -123,6 +126,7 @@ def put(url: str, source: Path) -> Path | None:
     Returns where an SQLite file that was there is kept now.
 
     Raises:
+        StoreUnavailable: an SQLite file cannot be written; nothing is changed then.
         Unavailable: pg_restore or psql is missing or fails; nothing is changed then.
         OSError
     """
@@ -132,11 +136,17 @@ def put(url: str, source: Path) -> Path | None:
         return None
     path = Path(parsed.database or "")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    kept = set_aside(path) if path.exists() else None
     # between the file systems of a backup and of the data a rename may not do
-    shutil.copyfile(source, draft := path.with_name(f".{path.name}.restored"))
-    draft.chmod(0o600)
-    draft.rename(path)
+    draft = path.with_name(f".{path.name}.restored")
+    draft.unlink(missing_ok=True)
+    try:
+        copy(f"sqlite:///{source}", draft)
+        # its log alone too: SQLite would take it for that of the new file
+        there = any(path.with_name(path.name + end).exists() for end in _SQLITE)
+        kept = set_aside(path) if there else None
+        draft.rename(path)
+    finally:
+        draft.unlink(missing_ok=True)
     return kept
 
 

@@ -67,7 +67,7 @@ def _prepare_sqlite(url: str, before: str | None) -> Path | None:
         with connection:
             return _copy(connection, path, before) if before else None
     except (OSError, sqlite3.Error) as exc:
-        raise StoreUnavailable(f"{path}: cannot be opened: {type(exc).__name__}") from exc
+        raise StoreUnavailable(f"{path}: cannot be opened or copied: {exc}") from exc
 
 
 def _upgrade_postgres(url: str, dump: Dump | None) -> Path | None:
@@ -89,12 +89,17 @@ def _upgrade_postgres(url: str, dump: Dump | None) -> Path | None:
 def _copy(connection: sqlite3.Connection, path: Path, before: str) -> Path:
     """Copy the database beside itself, make sure that it can be read, and drop old copies."""
     target = copy_name(path, before)
-    os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
-    with closing(sqlite3.connect(target)) as copy:
-        connection.backup(copy)
-        (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        raise StoreUnavailable(f"{path}: is damaged ({found}); it is not changed")
+    draft = path.with_name(f".{path.name}.copy")  # only what is whole gets the name of a copy
+    try:
+        os.close(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+        with closing(sqlite3.connect(draft)) as copy:
+            connection.backup(copy)
+            (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise StoreUnavailable(f"{path}: is damaged ({found}); it is not changed")
+        draft.rename(target)
+    finally:
+        draft.unlink(missing_ok=True)
     drop_old(path)
     return target
 
