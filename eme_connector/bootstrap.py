@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from eme_connector import config as configuration
 from eme_connector.domain.sharing import Organisation, Topology
-from eme_connector.errors import ConfigError
+from eme_connector.errors import ConfigError, Conflict
 from eme_connector.ports import Cerebrate, Channel, Clock, MispSharing, Pgp, Shared, Signer, Store
 from eme_connector.ports.misp_setup import MispAdministration
 from eme_connector.ports.sidecar import Sidecar
@@ -242,16 +242,23 @@ def hold_data(config: configuration.Config) -> bool:
     """Hold the data folder until this process and all it forks end; False when another has it.
 
     On SQLite it is ours alone, on PostgreSQL other servers and workers may use it too.
+
+    Raises:
+        Conflict: what a restore has put there is not settled.
     """
     from eme_connector.adapters import locks
 
     lock = locks.FileLock(config.instance.data_dir / locks.RUNNING)
     shared = not config.store_url.startswith("sqlite")
     try:
-        return lock.acquire(shared=shared, wait=False)
+        held = lock.acquire(shared=shared, wait=False)
     except OSError as exc:
         problem = f"instance.data_dir: {config.instance.data_dir} cannot be written: {exc.strerror}"
         raise ConfigError([problem]) from exc
+    if held and (config.instance.data_dir / locks.RESTORING).exists():
+        lock.release()
+        raise Conflict("a restore was not finished: run `eme restore FILE --replace` once more")
+    return held
 
 
 def delivery_lock(config: configuration.Config) -> FileLock | None:

@@ -14,6 +14,8 @@ from eme_connector.errors import Conflict
 RUNNING = "running.lock"
 DELIVERING = "delivering.lock"
 UPGRADE = "upgrade.lock"
+RESTORING = "restoring"
+"""No lock: it is there from the first step of a restore until all is settled."""
 TARGET = "relay-{}.lock"
 
 

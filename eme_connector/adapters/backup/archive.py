@@ -19,7 +19,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 MOST_MANIFEST = 1_000_000
 _CHUNK = 1 << 20
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+_NAME = re.compile(r"[^./\0][^/\0]*(/[^./\0][^/\0]*)*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -48,12 +49,21 @@ def back_up(config: Config, config_path: Path, target: Path) -> tuple[Path, Mani
             database=kind,
             made_at=now,
         )
-        files = {NAMES[kind]: copied, **_secrets(config.instance.data_dir), CONFIG: config_path}
+        small = {**_secrets(config.instance.data_dir), CONFIG: config_path}
+        files = {NAMES[kind]: copied, **_copied(small, Path(folder))}
         return target, archive.write(target, manifest, files)
 
 
 def _secrets(data_dir: Path) -> dict[str, Path]:
     found = {str(one.relative_to(data_dir)): one for one in sorted((data_dir / KEYS).rglob("*"))}
-    files = {name: path for name, path in found.items() if path.is_file() and path.name[0] != "."}
+    files = {name: path for name, path in found.items() if path.is_file() and "/." not in name}
     cookie = data_dir / COOKIE
     return files | ({COOKIE: cookie} if cookie.exists() else {})
+
+
+def _copied(files: dict[str, Path], folder: Path) -> dict[str, Path]:
+    """Copy *files* into *folder*: what changes after it was measured would spoil the backup."""
+    for name, path in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / name)
+    return {name: folder / name for name in files}

@@ -67,7 +67,7 @@ class Opened:
             raise Conflict(f"a sidecar runs on {config.instance.data_dir}: stop it first")
         try:
             # the database first: if it cannot be put there, nothing else has been touched
-            kept = database.put(config.store_url, self.folder / NAMES[self.manifest.database])
+            kept = self._put_database(config)
             aside = _put_secrets(self.folder, config.instance.data_dir)
             upgrade(config.store_url)
             settled = settle(
@@ -78,9 +78,22 @@ class Opened:
                 now=time.time(),
                 settle_s=config.delivery.settle_s,
             )
+            (config.instance.data_dir / locks.RESTORING).unlink()
         finally:
             lock.release()
         return (*aside, *([kept] if kept else [])), settled
+
+    def _put_database(self, config: Config) -> Path | None:
+        """Put it there, where nothing serves it: what it owes is not settled yet."""
+        unsettled = config.instance.data_dir / locks.RESTORING
+        was_there = unsettled.exists()
+        unsettled.touch(mode=0o600)
+        try:
+            return database.put(config.store_url, self.folder / NAMES[self.manifest.database])
+        except Exception:
+            if not was_there:
+                unsettled.unlink()
+            raise
 
 
 @contextmanager
