@@ -44,6 +44,7 @@ def _at_once(*works):
     for one in threads:
         one.join(30)
     assert failures == []
+    assert not any(one.is_alive() for one in threads)
 
 
 def _drain_into(sent, sidecar, width=3):
@@ -167,7 +168,7 @@ def test_the_width_holds_over_all_workers(ci, make):
 
     def work(sidecar):
         channel = Fake(lambda _: None, width=1)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 25
         while time.monotonic() < end:
             leased = deliver.take(LANE, channel, sidecar.eme, sidecar.clock())
             with lock:

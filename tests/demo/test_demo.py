@@ -106,6 +106,7 @@ def test_ctrl_c_ends_it_and_the_next_start_finds_its_data(tmp_path):
     said = _read_until(second, "Ctrl-C ends")
     assert "Found the data of last time" in said
     children = _children_of(second.pid)
+    assert len(children) == 3
     second.kill()
     second.wait(30)
     until = time.monotonic() + 20
@@ -120,7 +121,8 @@ def test_a_taken_port_is_a_clear_error(tmp_path):
         taken.listen()
         port = taken.getsockname()[1]
         done = subprocess.run(
-            [*EME, "--data-dir", str(tmp_path), "--cert-port", str(port)],
+            [*EME, "--data-dir", str(tmp_path), "--ci-port", "0", "--cert-port", str(port),
+             "--receiver-port", "0"],
             capture_output=True, text=True, timeout=60,
         )  # fmt: skip
 

@@ -76,20 +76,22 @@ def test_running_it_by_hand_while_it_runs_is_refused(store):
 
 
 def test_the_schedule_runs_jobs_beside_each_other_and_again(store):
-    held, ran = threading.Event(), []
+    begun, held, ran = threading.Event(), threading.Event(), []
 
     def quick():
         ran.append(time.monotonic())
         return {}
 
     def slow():
-        held.wait(5)
+        begun.set()
+        held.wait(60)
         return {}
 
     schedule = Schedule([Job("slow", 60, slow), Job("quick", 0.1, quick)], store, time.time)
     schedule.start()
     try:
-        until = time.monotonic() + 5
+        assert begun.wait(20)
+        until = time.monotonic() + 20
         while len(ran) < 2 and time.monotonic() < until:
             time.sleep(0.02)
         states = {one.job: one.state for one in store.turns()}

@@ -100,7 +100,7 @@ def test_others_go_on_for_as_long_as_they_were_held_up(
     clock[0] += free_s
     precedence.begin()
     with giving_way(precedence) as gone_on:
-        assert gone_on(HELD_S) is not held
+        assert gone_on(HELD_S if held else SOON_S) is not held
         precedence.end()
         assert gone_on(SOON_S)
 
@@ -153,7 +153,7 @@ def test_whoever_has_read_goes_first_as_soon_as_more_comes(
         conn = SimpleNamespace(sock=here, parser=SimpleNamespace(unreader=unread))
         assert made._comes_more(conn)
         with giving_way(patient) as gone_on:
-            assert gone_on(HELD_S) is not has_read
+            assert gone_on(HELD_S if has_read else SOON_S) is not has_read
 
 
 def test_a_write_after_reads_does_not_go_first(site: Site, patient: Precedence) -> None:
@@ -212,7 +212,7 @@ def test_a_long_turn_holds_nobody_up_for_long():
     with turn:
         began = time.monotonic()
         turn.give_way()
-    assert 0.005 < time.monotonic() - began < 1
+    assert 0.005 < time.monotonic() - began < 5
 
 
 def test_the_writer_has_its_turn_while_it_writes(site, monkeypatch):
@@ -236,12 +236,12 @@ def test_the_writer_has_its_turn_while_it_writes(site, monkeypatch):
 
 
 def test_nobody_waits_once_the_turn_is_over():
-    turn = Turn(5.0)
+    turn = Turn(30.0)
     with turn:
         pass
     began = time.monotonic()
     turn.give_way()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
 
 
 def test_whoever_takes_in_waits_for_the_turn_of_the_writer_and_a_page_does_not(site, monkeypatch):
