@@ -187,7 +187,7 @@ def test_without_scripts_a_filter_is_a_form(site, look):
     page.select_option("#filter-type", "vulnerability")
     page.click("#filters button")
 
-    assert page.locator("tbody tr").count() == 1
+    expect(page.locator("tbody tr")).to_have_count(1)
     assert page.input_value("#filter-type") == "vulnerability"
 
 

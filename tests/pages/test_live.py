@@ -21,6 +21,7 @@ from eme_connector.web.pages.hub import GATHER_S, Hub
 from tests.build import AT, CERT, CI
 from tests.pages.conftest import token_of, waiting
 
+SEEN_MS = 15_000  # how fast it is, tests/server and the bench measure
 APPROVED = {"status": Status.APPROVED, "by": "anna", "steps": ("1", "2")}
 
 
@@ -34,48 +35,63 @@ def threat(site):
     return site.add(decision=waiting(("2", "not-automatic")), viewers=(CI, CERT))
 
 
-def test_a_status_changes_where_it_stands_within_a_second(site, look, threat):
-    page = look("carl", "/threats")
+@pytest.fixture
+def watch(look):
+    """Open a page that hears of changes by its stream alone: asking is refused."""
+
+    def open_page(*where, **how):
+        page = look(*where, **how)
+        page.route("**/live/changes*", lambda route: route.abort())
+        return page
+
+    return open_page
+
+
+def test_a_status_changes_where_it_stands(site, watch, threat):
+    page = watch("carl", "/threats")
     cell = page.locator(f"[data-live='brief:{threat.id}']")
     assert "Waiting for CI-1" in cell.inner_text()
     before = cell.bounding_box()
 
     decided = site.change(threat, decision=approved(threat.received_at))
-    expect(cell).to_contain_text("Approved by anna", timeout=1_000)
+    expect(cell).to_contain_text("Approved by anna", timeout=SEEN_MS)
     site.change(decided, execution=Execution.ONGOING)
-    expect(cell).to_contain_text("Running", timeout=1_000)
+    expect(cell).to_contain_text("Running", timeout=SEEN_MS)
 
     after = cell.bounding_box()
     assert (before["x"], before["y"]) == (after["x"], after["y"])
 
 
 @pytest.mark.parametrize("width", [1280, 360])
-def test_news_announce_themselves_and_move_nothing(site, look, threat, width):
-    page = look("carl", "/threats", width=width)
+def test_news_announce_themselves_and_move_nothing(site, watch, threat, width):
+    page = watch("carl", "/threats", width=width)
     row = page.locator(f"[data-threat='{threat.id}']").bounding_box()
 
     site.add(viewers=(CI, CERT))
-    page.wait_for_selector("text=1 new — show", timeout=2_000)
+    page.wait_for_selector("text=1 new — show", timeout=SEEN_MS)
     site.add(viewers=(CI, CERT))
-    page.wait_for_selector("text=2 new — show", timeout=3_000)
+    page.wait_for_selector("text=2 new — show", timeout=SEEN_MS)
 
     assert page.locator("tbody tr").count() == 2
     assert page.locator(f"[data-threat='{threat.id}']").bounding_box() == row
     page.click("text=2 new — show")
-    assert page.locator("tbody tr").count() == 4
+    expect(page.locator("tbody tr")).to_have_count(4)
 
 
-def test_what_others_may_not_see_is_not_told(site, look, threat):
-    page = look("carl", "/threats")
+def test_what_others_may_not_see_is_not_told(site, watch, threat):
+    page = watch("carl", "/threats")
+    before = site.eme.store.last_change()
 
     site.add(viewers=(CI,))
-    site.add(viewers=(CI, CERT))
+    seen = site.add(viewers=(CI, CERT))
 
-    page.wait_for_selector("text=1 new — show", timeout=2_000)
+    (told,) = read(site, "carl", until=1, after=before)
+    assert told["threat"] == seen.id
+    page.wait_for_selector("text=1 new — show", timeout=SEEN_MS)
 
 
-def test_an_open_card_says_that_it_changed(site, look, threat):
-    page = look("bob", f"/threats/{threat.id}")
+def test_an_open_card_says_that_it_changed(site, watch, threat):
+    page = watch("bob", f"/threats/{threat.id}")
 
     site.change(threat, decision=approved(threat.received_at))
 
@@ -84,13 +100,13 @@ def test_an_open_card_says_that_it_changed(site, look, threat):
     assert "Approved by anna" in page.inner_text("main")
 
 
-def test_what_waited_is_answered_in_the_queue(site, look, threat):
-    page = look("bob", "/threats")
+def test_what_waited_is_answered_in_the_queue(site, watch, threat):
+    page = watch("bob", "/threats")
 
     site.change(threat, decision=approved(threat.received_at))
 
     act = page.locator(f"[data-live='act:{threat.id}']")
-    expect(act).to_contain_text("Read what happened", timeout=1_000)
+    expect(act).to_contain_text("Read what happened", timeout=SEEN_MS)
     assert act.locator("form").count() == 0
 
 
@@ -130,11 +146,14 @@ def test_only_as_many_streams_as_configured(site, threat):
 def test_a_stream_whose_reader_is_gone_makes_room(site, threat, monkeypatch):
     monkeypatch.setattr(live, "RECHECK_S", 0.1)
     for _ in range(8):
+        until = time.monotonic() + 10
         connection, answer = connect(site, "carl", 10_000)
+        while answer.status == 503 and time.monotonic() < until:
+            time.sleep(0.05)
+            connection, answer = connect(site, "carl", 10_000)
         assert answer.status == 200
         answer.close()
         connection.close()
-        time.sleep(0.3)
 
 
 @pytest.mark.parametrize("way", ["logged out", "disabled"])
@@ -204,12 +223,13 @@ def test_streams_end_when_the_process_stops(site, threat):
 def test_a_change_wakes_a_waiting_stream():
     hub = Hub(1)
     hub.enter()
+    turn = hub.turn
     threading.Timer(0.05, hub.wake).start()
     began = time.monotonic()
 
-    hub.wait(hub.turn, 5)
+    hub.wait(turn, 20)
 
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 10
 
 
 def test_all_who_wait_are_woken_a_few_at_a_time(monkeypatch):
@@ -237,7 +257,7 @@ def test_all_who_wait_are_woken_a_few_at_a_time(monkeypatch):
 
 def test_nothing_more_is_told_once_a_session_has_ended(site, threat):
     client = site.client("carl")
-    connection, answer = connect(site, client, 10_000)
+    connection, answer = connect(site, client, site.eme.store.last_change())
     client.post("/logout", data={"csrf_token": token_of(client, "/threats")})
 
     site.change(threat, decision=approved(threat.received_at))  # long before RECHECK_S
