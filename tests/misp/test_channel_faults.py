@@ -65,7 +65,7 @@ class TestPublishing(Posting):
     @pytest.mark.parametrize("background", [True, False])
     def test_a_workflow_that_blocks_is_named_with_what_it_says(self, open_post, a, background):
         post = open_post(role="admin", terms=SOON)
-        a.background = background
+        a.background, a.jobs_first = background, True
         a.gate = lambda event: "the playbook is not approved"
         threat = post.threat()
 
@@ -91,6 +91,7 @@ class TestPublishing(Posting):
         group = post.group()
         several = [post.threat(group) for _ in range(10)]
         post.channels["misp"].ping()
+        a.jobs_first = True
         before = len(a.calls)
 
         outcomes = post.channels["misp"].send_many([post.delivery("misp", t) for t in several])
@@ -108,6 +109,7 @@ class TestPublishing(Posting):
 
     def test_one_that_a_workflow_stops_does_not_keep_the_others(self, open_post, a):
         post = open_post(role="admin", terms=SOON)
+        a.jobs_first = True
         group = post.group()
         several = [post.threat(group) for _ in range(3)]
         stopped = uuid_of(several[1])

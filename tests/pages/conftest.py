@@ -15,7 +15,7 @@ import pytest
 from argon2 import PasswordHasher
 from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from werkzeug import Response
 from werkzeug.serving import BaseWSGIServer, make_server
 
@@ -29,6 +29,7 @@ from tests.build import CERT, CI, GROUP, OTHER_CI
 from tests.build import threat as build_threat
 from tests.doubles.cerebrate import CerebrateServer
 
+LONG_MS = 15_000
 PASSWORD = "correct horse battery"
 _HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 PEOPLE = {
@@ -134,6 +135,7 @@ def site(eme: Eme, prepared: Path) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def chromium(chromium_path: str) -> Iterator[Browser]:
+    expect.set_options(timeout=LONG_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path)
         yield browser
@@ -155,7 +157,7 @@ def look(chromium: Browser, site: Site) -> Iterator[Any]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(5_000)
+        page.set_default_timeout(LONG_MS)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else 0)

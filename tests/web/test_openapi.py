@@ -86,7 +86,7 @@ def test_every_operation_answers_as_its_document_says(site):
             continue  # it would end the very session that the others need
 
         def call(case, label=operation.label):
-            if time.monotonic() > until:
+            if time.monotonic() > until and label in seen:
                 return
             answer = case.call(**callers[next(turn) % 2])
             seen[label].add(answer.status_code)

@@ -146,6 +146,8 @@ def answer_to(misp: Misp, method: str, path: str, headers: dict[str, str], raw: 
         call.body = _read(raw, headers)
         misp.note(method, plain, user)
         answer = dispatch(call)
+        if misp.jobs_first:
+            misp.work()
         answer.headers = cookie | answer.headers
         return answer
     except Refused as exc:

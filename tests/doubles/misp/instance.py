@@ -33,7 +33,8 @@ class Misp:
     """A MISP of organisation *name*; `admin` is the key of its site admin.
 
     Switches: `background` (publish answers "Job queued"), `jobs_held` (a job waits for `work()`),
-    `gate` (a workflow's blocking module, None is none), `behave()` and `down()` for HTTP faults.
+    `jobs_first` (it is done before the answer that tells of it), `gate` (a workflow's blocking
+    module, None is none), `behave()` and `down()` for HTTP faults.
     `disk` are definitions of object templates in its own folder, `templates` those it has loaded.
     """
 
@@ -45,7 +46,7 @@ class Misp:
         self.state = State(self.clock, self.url)
         self.organisation = self.add_organisation(name, uuid)
         self.admin = self.add_user("admin", email=f"admin@{name.lower()}.test")
-        self.jobs_held = False
+        self.jobs_held = self.jobs_first = False
         self.gate: Gate | None = None
         self.calls: list[tuple[str, str, str]] = []
         self.gpg_home: str | None = None
@@ -103,7 +104,7 @@ class Misp:
         """Let a background worker do something: soon, or when the test says so."""
         self.state.jobs.put(job)
         self._waiting.append((job, work))
-        if not self.jobs_held:
+        if not (self.jobs_held or self.jobs_first):
             threading.Thread(target=self.work, daemon=True).start()
         return job
 
