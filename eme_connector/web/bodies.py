@@ -12,6 +12,7 @@ from eme_connector.web import memory
 
 JSON_TYPES = ("application/json", "application/stix+json", "application/taxii+json")
 JOSE_TYPES = ("application/jose",)
+TYPES = (*JSON_TYPES, *JOSE_TYPES)
 
 
 def read(limit: int, types: tuple[str, ...]) -> bytes:

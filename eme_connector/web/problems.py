@@ -10,6 +10,7 @@ from uuid import uuid4
 import structlog
 from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFError
+from gunicorn.http.errors import ParseException
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -29,6 +30,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(EmeError, refused)
     app.register_error_handler(CSRFError, forged)
     app.register_error_handler(HTTPException, by_framework)
+    app.register_error_handler(ParseException, garbled)
     app.register_error_handler(Exception, failed)
 
 
@@ -42,6 +44,11 @@ def refused(error: EmeError) -> Response:
 def forged(_: CSRFError) -> Response:
     """Answer a write by cookie without its token."""
     return by_status(400, "The CSRF token is missing", "send X-CSRFToken with cookie requests")
+
+
+def garbled(_: ParseException) -> Response:
+    """Answer a body whose chunks cannot be told apart."""
+    return by_status(400, "The body cannot be read", "its chunks are not as HTTP/1.1 has them")
 
 
 def by_framework(error: HTTPException) -> Response:

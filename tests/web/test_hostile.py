@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from gunicorn.http.errors import InvalidChunkSize
 
 from eme_connector.domain.listing import ListQuery
 from eme_connector.domain.rights import Right
@@ -180,3 +181,58 @@ def test_two_bundles_with_the_same_ids_of_two_organisations_do_not_meet(site):
         assert [one["id"] for one in listed] == [own]
         hours = site.client().get("/api/v1/ci/threats/aggregate", headers=headers).json["hours"]
         assert sum(one["total"] for one in hours) == 1
+
+
+class Endless:
+    """A body in chunks that does not end, as a file in a form; `taken` is what was read of it."""
+
+    start = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+    taken = 0
+
+    def read(self, size=-1):
+        piece = min(size, MB) if size >= 0 else 64 * MB
+        assert self.taken < 64 * MB
+        data = b"a" * piece if self.taken else self.start.ljust(piece, b"a")
+        self.taken += len(data)
+        return data
+
+
+class Garbled:
+    """A body whose chunks cannot be told apart."""
+
+    def read(self, size=-1):
+        raise InvalidChunkSize(b"zz")
+
+
+def send_in_chunks(site, path, body, kind):
+    """POST *body* as gunicorn hands it over; a form with a cookie that nobody gave."""
+    client = site.client()
+    if "form" in kind:
+        client.set_cookie("eme_session", "x")
+    handed = {"wsgi.input": body, "wsgi.input_terminated": True}
+    return client.post(path, content_type=kind, environ_overrides=handed)
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"]
+)
+@pytest.mark.parametrize("path", ["/api/v1/session", "/login", "/nowhere"])
+def test_a_form_without_end_is_refused_wherever_it_is_sent(site, path, kind):
+    body = Endless()
+
+    answer = send_in_chunks(site, path, body, kind)
+
+    assert answer.status_code in (400, 413)
+    assert body.taken <= MB
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/api/v1/session", "application/json"),
+        ("/api/v1/session", "application/x-www-form-urlencoded"),
+        ("/login", "application/x-www-form-urlencoded"),
+    ],
+)
+def test_chunks_that_cannot_be_told_apart_are_refused_and_are_no_fault_of_ours(site, path, kind):
+    assert send_in_chunks(site, path, Garbled(), kind).status_code == 400

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from flask import redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wrappers import Response
 
 from eme_connector.errors import (
@@ -71,6 +72,12 @@ def show_http(error: HTTPException) -> Answer:
     title = titles.get(status, _("Something went wrong here"))
     detail = _("Nothing was changed.") if status < 500 else _("It is written to the log.")
     return _page(ErrorPage(status, title, detail, url_for("pages.home"), _("Go home")))
+
+
+@blueprint.errorhandler(ParseException)
+def show_garbled(_: ParseException) -> Answer:
+    """Show that a form came in chunks that cannot be told apart."""
+    return show_http(BadRequest())
 
 
 @blueprint.errorhandler(Exception)

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from eme_connector.domain.rights import Right
 from eme_connector.domain.sharing import Organisation
 from eme_connector.errors import StoreUnavailable
+from eme_connector.web import bodies
 from eme_connector.web.app_state import eme as running
 from eme_connector.web.pages import assets, moments, text, words
 from eme_connector.web.pages.reader import Reader, find_reader
@@ -62,7 +63,8 @@ def _furnish(state: BlueprintSetupState) -> None:
 
 
 def _bound_form() -> None:
-    if request.blueprint == "pages":
+    # the API takes no form, but the token is looked for in one wherever it is sent
+    if request.blueprint == "pages" or request.mimetype not in bodies.TYPES:
         request.max_content_length = MAX_FORM
 
 
