@@ -16,6 +16,8 @@ LONGEST_S = 0.05
 LONGEST_TURN_S = 0.005
 READS = "eme.reads"
 """In a WSGI environment: this request reads, for somebody who is known."""
+STREAMS = "eme.streams"
+"""In a WSGI environment: this answer has no end."""
 
 
 class Precedence:
@@ -52,10 +54,10 @@ class Precedence:
 
     def give_way(self) -> None:
         """Wait while somebody reads; a reader that comes here, as to write, is none any more."""
-        if self._clear.is_set():
-            return
         if threading.get_ident() in self._readers:
             self.end()  # or the one writer would wait for it, and it for the writer
+        if self._clear.is_set():
+            return
         left = self._ends - self._clock()
         if left > 0:
             self._clear.wait(left)

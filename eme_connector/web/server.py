@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -21,6 +22,7 @@ from eme_connector.web import worker
 
 KEEP_ALIVE_S = 30
 GRACE_S = 10
+RECORD_S = 5
 WAITING = 1000
 HEADERS = 60
 HEADER_BYTES = 8190
@@ -76,10 +78,10 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "workers": serve.workers,
             "worker_class": worker.Worker,
             "threads": threads,
-            "worker_connections": threads + WAITING,
+            "worker_connections": _connections(threads),
             "keepalive": KEEP_ALIVE_S,
             "timeout": 60,
-            "graceful_timeout": GRACE_S,
+            "graceful_timeout": GRACE_S + RECORD_S,  # of the arbiter: then it kills
             "limit_request_line": LINE_BYTES,
             "limit_request_fields": HEADERS,
             "limit_request_field_size": HEADER_BYTES,
@@ -120,8 +122,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
             sys.exit(Arbiter.APP_LOAD_ERROR)
 
     def _forked(self, arbiter: Arbiter, made: worker.Worker) -> None:
-        """Note whether this worker takes the place of one that has served."""
+        """Note whether this worker takes the place of one that has served; it ends by itself."""
         self._worker, self._again = made, made.age > arbiter.num_workers
+        made.cfg.set("graceful_timeout", GRACE_S)  # what is being sent is recorded after it
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]
@@ -154,17 +157,31 @@ class _Arbiter(Arbiter):  # type: ignore[misc]
         self.setup(self.app)
 
     def _all_serve(self, pids: list[int]) -> bool:
-        """Wait for the first sign of life of each, as long as none of them ends."""
-        first = {pid: self.WORKERS[pid].tmp.last_update() for pid in pids}
+        """Wait until each says so, as long as none of them ends."""
         until = time.monotonic() + START_S
         while time.monotonic() < until:
             self.reap_workers()
             if not set(pids) <= self.WORKERS.keys():
                 return False
-            if all(self.WORKERS[pid].tmp.last_update() != first[pid] for pid in pids):
+            if all(self.WORKERS[pid].serves for pid in pids):
                 return True
             time.sleep(0.05)
         return False
+
+
+def _connections(threads: int) -> int:
+    """Return how many may be open at once: one that finds no file left ends the worker.
+
+    So the usual soft limit of 1,024 files is raised, and half of them are kept for all else.
+    """
+    wanted = threads + WAITING
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return wanted
+    needed = 4 * wanted if most == resource.RLIM_INFINITY else min(4 * wanted, most)
+    if files < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
+    return max(threads + 1, min(wanted, max(files, needed) // 2))
 
 
 def _forget_process(_: Arbiter, ended: worker.Worker) -> None:

@@ -7,6 +7,7 @@ where there is none, they are cut off here, so that each holds its thread for a 
 from __future__ import annotations
 
 import gc
+import os
 import select
 import signal
 import socket
@@ -22,7 +23,7 @@ from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
 
 from eme_connector.errors import StoreUnavailable
-from eme_connector.precedence import READS, readers
+from eme_connector.precedence import READS, STREAMS, readers
 from eme_connector.web.memory import give_back_early
 
 if TYPE_CHECKING:
@@ -41,11 +42,12 @@ DRAIN_BYTES = 8_000_000
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """gthread; a request has `READ_S` to be here whole, `SEND_MS` bounds an answer not taken."""
+    """gthread; a request has `READ_S` to be here whole, an answer `SEND_MS` to be taken whole."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._reading: dict[socket.socket, float] = {}
+        self._answering: dict[socket.socket, float] = {}
         self._held: set[Any] = set()
         self._readers = WeakSet[socket.socket]()
 
@@ -72,6 +74,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         finally:
             ended.set()
             thread.join()
+
+    @property
+    def serves(self) -> bool:
+        """Say whether it has begun to, in any process: `notify` is heard long before."""
+        return os.fstat(self.tmp.fileno()).st_size > 0
+
+    def say_that_it_serves(self) -> None:
+        """Let the arbiter know, which waits for it at a reload."""
+        os.write(self.tmp.fileno(), b"1")
+        self.notify()
 
     def init_process(self) -> None:
         """Let the kernel keep silent connections, and end those that take no answer."""
@@ -103,6 +115,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         finally:
             readers.end()
             self._reading.pop(conn.sock, None)
+            self._answering.pop(conn.sock, None)
 
     def _comes_more(self, conn: Any) -> bool:
         """Wait a little for the next request, as long as half of the threads are free.
@@ -123,16 +136,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def notify(self) -> None:
         """Say that the main thread lives, once a second, and cut off what waits too long."""
         super().notify()
-        late = time.monotonic() - READ_S
+        now = time.monotonic()
         for connection, since in list(self._reading.items()):
-            if since < late:
-                _stop_reading(connection)
+            if since < now - READ_S:
+                _shut(connection, socket.SHUT_RD)
+        for connection, since in list(self._answering.items()):
+            if since < now - SEND_MS / 1000:
+                _shut(connection, socket.SHUT_RDWR)
 
     def _watched(self, app: Any) -> Any:
         def call(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
             def begin(*answer: Any) -> Any:
                 asking = environ["gunicorn.socket"]
                 self._reading.pop(asking, None)
+                if STREAMS not in environ:
+                    # the rest of a body that was refused has to come in this time too
+                    self._answering[asking] = time.monotonic()
                 note = self._readers.add if READS in environ else self._readers.discard
                 note(asking)
                 return start_response(*answer)
@@ -154,6 +173,7 @@ def start(worker: Worker) -> None:
         run = partial(_begin_to_work, eme, worker.eme_work, worker.eme_ending)
         threading.Thread(target=run, name="eme-begin", daemon=True).start()
     _end_streams_at_term(worker)
+    worker.say_that_it_serves()
 
 
 def stop(_: Any, worker: Any) -> None:
@@ -207,8 +227,8 @@ def _is_closed(*, graceful: bool = False) -> None:
     """Do nothing more."""
 
 
-def _stop_reading(connection: socket.socket) -> None:
+def _shut(connection: socket.socket, how: int) -> None:
     try:
-        connection.shutdown(socket.SHUT_RD)
+        connection.shutdown(how)
     except OSError:
         return  # it has closed by itself

@@ -86,6 +86,11 @@ class Sidecar:
         assert self._process is not None
         self._process.send_signal(number)
 
+    def wait(self, seconds: float) -> None:
+        """Wait until its first process, which was told so, has ended."""
+        assert self._process is not None
+        self._process.wait(seconds)
+
     def workers(self) -> list[int]:
         """Return the pids of the processes that serve."""
         assert self._process is not None

@@ -142,6 +142,26 @@ def test_only_as_many_streams_as_configured(site, threat):
         connection.close()
 
 
+def test_a_stream_that_could_not_begin_takes_no_room(site, threat, monkeypatch):
+    def fail():
+        raise StoreUnavailable("the database cannot be read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site.eme.store, "last_change", fail)
+        for _ in range(4):
+            assert site.client("carl").get("/live").status_code == 503
+
+    connection, answer = connect(site, "carl", 10_000)
+    assert answer.status == 200
+    connection.close()
+
+
+def test_a_process_that_stops_opens_no_first_stream(site, threat):
+    live.end_streams(site.app)
+
+    assert site.client("carl").get("/live").status_code == 503
+
+
 def test_a_stream_whose_reader_is_gone_makes_room(site, threat, monkeypatch):
     monkeypatch.setattr(live, "RECHECK_S", 0.1)
     for _ in range(8):

@@ -13,13 +13,17 @@ import requests
 
 from eme_connector.web import server, worker
 from tests.conftest import ROOT, find_free_port
-from tests.faults.sidecar import Sidecar
+from tests.faults.sidecar import PASSWORD, Sidecar
 from tests.server.conftest import HOST
+from tests.server.person import Person
 
 READ_S = 2.0
 DRAIN_S = 5.0  # gunicorn's own, for the rest of a body that was refused
 THREADS = 216
+SEND_S = 3.0
 SHORT = f"from eme_connector.web import worker; worker.READ_S = {READ_S}"
+IMPATIENT = f"{SHORT}; worker.SEND_MS = {SEND_S * 1000:.0f}"
+FEW_FILES = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({}, {}))"
 BEHIND = {"behind_proxy": True, "public_url": f"https://{HOST}"}
 HEAD = f"POST /api/v1/ci/threats HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
 HALF_A_HEAD = HEAD.encode()
@@ -89,8 +93,7 @@ def test_bare_64_half_sent_requests_hold_nobody_up_and_are_cut_off(
     assert seconds_to_answer(sidecar.url) < 1.0
     began = time.monotonic()
     for one in held:
-        while one.recv(4096):
-            pass
+        read_to_the_end(one)
     assert time.monotonic() - began < READ_S + DRAIN_S + 2
 
 
@@ -137,6 +140,70 @@ def test_a_request_that_trickles_in_is_cut_off_too(sidecar, hold):
             time.sleep(0.2)
 
     assert time.monotonic() - began < READ_S + 3
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory):
+    """Return a sidecar whose answers have to be taken within three seconds."""
+    found = Sidecar(tmp_path_factory.mktemp("impatient"), find_free_port(), before=IMPATIENT)
+    found.eme("user", "add", "anna", "--role", "admin", "--password-file", "-", "--json",
+              input=PASSWORD)  # fmt: skip
+    found.start()
+    yield found
+    found.kill()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"Content-Length: 60000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"],
+    ids=["length", "chunks"],
+)
+def test_the_rest_of_a_refused_body_cannot_trickle_in_for_ever(impatient, hold, head):
+    (one,) = hold(impatient.port, HEAD.replace(HOST, "localhost").encode() + head)
+    assert one.recv(4096).startswith(b"HTTP/1.1 401")
+    began = time.monotonic()
+
+    with suppress(ConnectionError):
+        while time.monotonic() - began < 20:
+            one.sendall(b"0")
+            time.sleep(0.1)
+
+    assert time.monotonic() - began < SEND_S + 5
+
+
+def test_a_stream_may_stay_open_for_longer_than_an_answer(impatient, hold):
+    (cookie,) = Person(impatient.url, "anna").http.cookies
+    head = f"Host: localhost\r\nCookie: {cookie.name}={cookie.value}"
+    (one,) = hold(impatient.port, f"GET /live HTTP/1.1\r\n{head}\r\n\r\n".encode())
+    assert one.recv(4096).startswith(b"HTTP/1.1 200")
+
+    one.settimeout(SEND_S + 2)
+    with pytest.raises(TimeoutError):
+        read_to_the_end(one)
+
+
+def read_to_the_end(connection):
+    while connection.recv(4096):
+        pass
+
+
+@pytest.mark.parametrize("most", [20_000, 256])
+def test_more_connections_than_files_end_no_worker(make_sidecar, hold, most):
+    sidecar = make_sidecar(
+        before=FEW_FILES.format(256, most), serve={"threads": 4}, live={"max_streams": 4}
+    )
+    sidecar.start()
+    before = sidecar.workers()
+
+    opened = hold(sidecar.port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 400)
+    time.sleep(2)
+    assert sidecar.workers() == before
+    for one in opened:
+        one.close()
+
+    assert requests.get(f"{sidecar.url}/healthz", timeout=20).status_code == 200
+    assert sidecar.workers() == before
+    assert "Too many open files" not in sidecar.log
 
 
 def test_a_silent_connection_holds_no_thread(sidecar, hold):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -16,6 +17,21 @@ from tests.faults.sidecar import Sidecar
 from tests.server.conftest import HOST
 from tests.server.load import Load
 
+SLOW_TO_FAIL = """
+import os, time
+from eme_connector import bootstrap
+from eme_connector.errors import StoreUnavailable
+from eme_connector.web import worker
+worker.ALIVE_S, prepare = 0.1, bootstrap.prepare_alone
+
+def fail_if_told(config):
+    if os.path.exists(config.instance.data_dir.parent / "fail"):
+        time.sleep(1)
+        raise StoreUnavailable("the database cannot be reached")
+    return prepare(config)
+
+bootstrap.prepare_alone = fail_if_told
+"""
 BEHIND = {"behind_proxy": True, "public_url": f"https://{HOST}"}
 
 
@@ -117,6 +133,47 @@ def test_workers_that_do_not_start_change_nothing(running):
 
     assert sidecar.workers() == before
     assert requests.get(f"{sidecar.url}/readyz", timeout=5).status_code == 200
+
+
+def test_workers_that_only_say_that_they_live_are_not_waited_for_in_vain(make_sidecar):
+    sidecar = make_sidecar(before=SLOW_TO_FAIL)
+    sidecar.start()
+    before = sidecar.workers()
+    (sidecar.folder / "fail").touch()
+
+    sidecar.tell(signal.SIGHUP)
+    _wait_for(sidecar, "the old ones go on")
+
+    assert sidecar.workers() == before
+    assert requests.get(f"{sidecar.url}/readyz", timeout=5).status_code == 200
+
+
+def test_what_is_being_sent_at_a_stop_is_recorded_though_somebody_sits_on_a_connection(
+    make_sidecar, receiver
+):
+    sidecar = make_sidecar(
+        before="from eme_connector.web import server; server.GRACE_S = 2",
+        orchestrators=[{"name": "demo", "url": receiver.url, "secret": SECRET,
+                        "timeout_s": 20}],
+    )  # fmt: skip
+    sidecar.eme("policy", "set", "contain.isolate=on", "--yes", "--json")
+    written = token(sidecar, "ingest", "read", "admin")
+    sidecar.start()
+    receiver.hold_next()
+    with Load(sidecar.url, written, threads=1):
+        assert receiver.held.wait(10)
+
+    with socket.create_connection(("127.0.0.1", sidecar.port)) as half_sent:
+        half_sent.sendall(b"GET /")
+        time.sleep(0.5)
+        sidecar.tell(signal.SIGTERM)
+        time.sleep(3)
+        receiver.release()
+        sidecar.wait(20)
+
+    states = {one["state"] for one in sidecar.eme("outbox", "list", "--json")["deliveries"]
+              if one["kind"] == "dispatch"}  # fmt: skip
+    assert "sending" not in states
 
 
 def test_a_worker_that_dies_is_replaced(running):

@@ -67,6 +67,22 @@ def test_a_reader_that_gives_way_is_none_any_more(precedence: Precedence) -> Non
         assert gone_on(SOON_S)
 
 
+def test_a_writer_is_no_reader_even_where_nobody_waits_at_that_moment(
+    precedence: Precedence, clock: list[float]
+) -> None:
+    precedence.begin()
+    clock[0] += 10
+    precedence.end()
+    precedence.begin()  # too soon to hold anybody up
+    precedence.give_way()  # to write
+    clock[0] += 20
+    with ThreadPoolExecutor(1) as another:
+        another.submit(precedence.begin).result()
+        another.submit(precedence.end).result()
+        with giving_way(precedence) as gone_on:
+            assert gone_on(SOON_S)
+
+
 def test_a_reader_that_writes_waits_for_nobody(site: Site, patient: Precedence) -> None:
     patient.begin()
     began = time.monotonic()

@@ -15,7 +15,7 @@ from eme_connector.domain.listing import Change
 from eme_connector.domain.rights import Right
 from eme_connector.errors import EmeError, Unavailable
 from eme_connector.ports import Store
-from eme_connector.precedence import readers
+from eme_connector.precedence import STREAMS, readers
 from eme_connector.web.app_state import metrics
 from eme_connector.web.pages.frame import blueprint
 from eme_connector.web.pages.hub import Hub
@@ -32,17 +32,18 @@ def live() -> Response:
     """Stream what changes for this reader, from Last-Event-ID on."""
     who = reader()
     who.caller.need(Right.READ)
-    hub = _hub(who)
-    if not hub.enter():
+    hub, after = _hub(who), _after(who)
+    if not hub.enter():  # what may fail comes before: nobody would leave
         raise Unavailable("no live stream is left; the page asks every few seconds instead")
     viewer = partial(_viewer, request.environ)
-    events = stream(who.eme.store, hub, viewer, _after(who))
+    events = stream(who.eme.store, hub, viewer, after)
     response = Response(stream_with_context(events), mimetype="text/event-stream")
     streams = metrics().streams
     streams.inc()
     response.call_on_close(streams.dec)
     response.call_on_close(hub.leave)
     readers.end()  # nobody waits for the end of a stream
+    request.environ[STREAMS] = True
     response.cache_control.no_store = True
     response.headers["X-Accel-Buffering"] = "no"
     return response
@@ -62,9 +63,11 @@ def live_changes() -> Response:
 
 
 def end_streams(app: Flask) -> None:
-    """End every open stream of *app*, so that its process can stop; pages come back."""
-    if "eme-live" in app.extensions:
-        app.extensions["eme-live"].end()
+    """End every open stream of *app*, so that its process can stop; pages come back.
+
+    None is opened any more, also where nobody has opened one before.
+    """
+    app.extensions.setdefault("eme-live", Hub(0)).end()
 
 
 def stream(store: Store, hub: Hub, viewer: Callable[[], str | None], after: int) -> Iterator[str]:
