@@ -57,6 +57,11 @@ def check_lane(organisation: str) -> str:
     return f"{MISP_LANE}:{organisation}"
 
 
+def is_missed(look: Delivery) -> bool:
+    """Say whether a look has not found the newest state: MISP pushes once, and tells nobody."""
+    return look.state is State.OWED and look.reason in ("not-seen-there", "not-updated-there")
+
+
 def status_of(reason: str) -> Status:
     """Return what *reason* means for a member."""
     return _STATUSES.get(reason, "unknown")

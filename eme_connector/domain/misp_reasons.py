@@ -169,11 +169,13 @@ REASONS: dict[str, Reason] = {
     "not-seen-there": Reason(
         "it is not there, or hidden from the user whose key we have",
         "See whether our MISP pushes to it (server entry, push, workers) and which rules filter; "
-        "MISP itself says nothing. It is looked at again.",
+        "MISP itself says nothing. It is looked at again; if its MISP was down when ours "
+        "published, send again.",
     ),
     "not-updated-there": Reason(
         "an older state is there",
-        "See whether our MISP still pushes to it; it is looked at again.",
+        "See whether our MISP still pushes to it. It is looked at again; if its MISP was down when "
+        "ours published, send again.",
     ),
     "dropped-there": Reason(
         "it has arrived, but its MISP dropped a part of it without a word",

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from eme_connector.domain import decision as moves
-from eme_connector.domain.arrival import check_lane
+from eme_connector.domain.arrival import check_lane, is_missed
 from eme_connector.domain.audience import by_sidecar
 from eme_connector.domain.delivery import MISP_LANE, OPEN, Delivery, State
 from eme_connector.domain.rights import Caller, Right
@@ -130,7 +130,8 @@ def retry(delivery_id: int, *, caller: Caller, system: System) -> Delivery:
 
     Raises:
         NotAllowed, NotFound, StoreUnavailable
-        Conflict: it is still open, has arrived, was retried before, or is outdated.
+        Conflict: it is still open, has arrived, was retried before, or is outdated. A look that
+            has missed the event is open, and can be retried: the event leaves anew.
     """
     now = system.clock()
 
@@ -138,7 +139,9 @@ def retry(delivery_id: int, *, caller: Caller, system: System) -> Delivery:
         old = _own_delivery(delivery_id, caller, tx)
         caller.need(Right.DECIDE if old.kind == "dispatch" else Right.SHARE)
         threat = tx.find_threat(old.threat_id)
-        if threat is None or old.state in OPEN or old.state is State.DELIVERED:
+        missed = is_missed(old)
+        closed = old.state not in OPEN and old.state is not State.DELIVERED
+        if threat is None or not (closed or missed):
             raise Conflict(f"a delivery that is {old.state} cannot be retried")
         if old.receipt.get("retried_as"):
             raise Conflict("it was retried already")
@@ -146,7 +149,9 @@ def retry(delivery_id: int, *, caller: Caller, system: System) -> Delivery:
             threat = _attempted_anew(old, threat, now, tx)
         anew = _owe_anew(old, threat, tx)
         mark = old.receipt | {"retried_as": anew.key}
-        tx.save_delivery(replace(old, receipt=mark, fence=old.fence + 1), fence=old.fence)
+        # a look that goes on may miss it once more
+        told = replace(old, reason="on-its-way") if missed else replace(old, receipt=mark)
+        tx.save_delivery(replace(told, fence=old.fence + 1), fence=old.fence)
         record("retried", micros(now), caller.name, old, {"retried_as": anew.key}, tx)
         return anew
 

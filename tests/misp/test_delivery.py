@@ -9,6 +9,7 @@ import pytest
 
 from eme_connector.domain.arrival import arrivals, check_lane, event_url
 from eme_connector.domain.delivery import State
+from eme_connector.errors import Conflict
 from eme_connector.usecases import deliver
 from eme_connector.usecases.obligations import owe_share
 from tests.build import CERT, CI, GROUP, person
@@ -197,6 +198,26 @@ def test_to_send_again_what_was_not_right_at_a_member_leaves_our_misp_anew(place
 
     assert [one.state for one in place.rows()] == [State.DELIVERED] * 3
     assert arrivals(place.store.deliveries_of(threat.id))[0].reason == ""
+
+
+def test_what_a_member_missed_while_its_misp_was_down_can_be_sent_again(place):
+    place.b.down()
+    threat = place.detect()
+    place.drain()
+    place.drain(3)
+    place.b.up()
+    place.drain(400)
+    (look,) = place.rows("misp-check")
+    assert (look.state, look.reason) == (State.OWED, "not-seen-there")
+
+    deliver.retry(look.id, caller=person(), system=place.sidecar.eme)
+    with pytest.raises(Conflict):
+        deliver.retry(look.id, caller=person(), system=place.sidecar.eme)
+    assert arrivals(place.store.deliveries_of(threat.id))[0].reason == "on-its-way"
+    place.drain(3)
+
+    assert [one.state for one in place.rows("misp-check")] == [State.DELIVERED]
+    assert arrivals(place.store.deliveries_of(threat.id))[0].status == "arrived"
 
 
 def test_a_group_that_would_hide_it_keeps_it_owed_until_it_is_mended(place):

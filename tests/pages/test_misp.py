@@ -89,6 +89,15 @@ def test_what_a_member_has_not_is_told_with_what_to_do(site, code):
     assert "Send again to the MISP of CERT-1" in said
 
 
+@pytest.mark.parametrize(("code", "offered"), [("not-seen-there", 1), ("on-its-way", 0)])
+def test_what_a_look_has_missed_can_be_sent_again_while_it_is_looked_for(site, code, offered):
+    threat = site.add()
+    published(site, threat)
+    owe(site, threat, THERE, State.OWED, code)
+
+    assert card(site, threat).count("Send again to the MISP of CERT-1") == offered
+
+
 def test_what_our_misp_refused_is_told_with_what_to_do(site):
     threat = site.add()
     owe(site, threat, "misp", State.REFUSED, "blocklisted")

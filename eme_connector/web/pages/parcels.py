@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from eme_connector.domain.arrival import is_missed
 from eme_connector.domain.delivery import (
     FEEDBACK_LANE,
     MISP_LANE,
@@ -72,7 +73,8 @@ def _parcel(one: Delivery, count: int, who: Reader) -> Parcel:
     icon, tone, word = _state(one)
     right = Right.DECIDE if one.kind == "dispatch" else Right.SHARE
     halted = one.state is State.WITHDRAWN and one.reason == "stopped"
-    open_again = (halted or one.state in _RETRIED) and not one.receipt.get("retried_as")
+    ended = halted or one.state in _RETRIED
+    open_again = is_missed(one) or (ended and not one.receipt.get("retried_as"))
     return Parcel(
         id=one.id,
         icon=icon,
