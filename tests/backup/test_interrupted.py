@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 
+import psycopg
 import pytest
 
 from eme_connector.adapters.backup import archive, database, restoring
-from eme_connector.errors import StoreUnavailable
+from eme_connector.errors import Conflict, StoreUnavailable
 from tests.backup.test_drill import run
 from tests.faults.sidecar import PASSWORD, Sidecar
 
@@ -135,6 +137,36 @@ def test_the_log_of_a_database_that_is_gone_is_not_read_into_the_restored_one(fi
     database.put(f"sqlite:///{file}", copy)
 
     assert _rows(file) == ["new"]
+
+
+@pytest.fixture
+def vacuumed(postgres, postgres_database):
+    """Return the URL of a PostgreSQL database that is being vacuumed by itself."""
+    slowly = ("naptime = '1s'", "vacuum_cost_delay = '100ms'", "vacuum_cost_limit = 1")
+    at_it = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'"
+    own = postgres_database.replace("+psycopg", "")
+    with psycopg.connect(own, autocommit=True) as here:
+        for setting in slowly:
+            here.execute(f"ALTER SYSTEM SET autovacuum_{setting}".encode())
+        here.execute("SELECT pg_reload_conf()")
+        here.execute("CREATE TABLE t AS SELECT n, repeat('x', 500) FROM generate_series(1, 9999) n")
+        here.execute("DELETE FROM t WHERE n % 2 = 0")
+        until = time.monotonic() + 30
+        while here.execute(f"{at_it} AND datname = current_database()").fetchone() == (0,):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    yield postgres_database
+    with psycopg.connect(own, autocommit=True) as here:
+        here.execute("ALTER SYSTEM RESET ALL")
+        here.execute("SELECT pg_reload_conf()")
+        here.execute("DROP TABLE t")
+
+
+def test_a_database_that_postgresql_vacuums_by_itself_is_not_in_use(vacuumed):
+    database.refuse_while_used(vacuumed)
+
+    with psycopg.connect(vacuumed.replace("+psycopg", "")), pytest.raises(Conflict, match="1 conn"):
+        database.refuse_while_used(vacuumed)
 
 
 def _fill(path, word):

@@ -114,7 +114,8 @@ def refuse_while_used(url: str) -> None:
     others = _ask(
         url,
         "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND backend_type = 'client backend'",  # autovacuum gives way to a restore
     )
     if others:
         raise Conflict(f"{others} connections to the database are open: stop every sidecar first")
