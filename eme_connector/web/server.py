@@ -89,6 +89,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "loglevel": "warning",
             "control_socket_disable": True,
             "forwarded_allow_ips": "*" if serve.behind_proxy else "127.0.0.1",
+            "forwarder_headers": "",  # nobody else says which part of a path is ours
             "post_fork": self._forked,
             "child_exit": _forget_process,
             "on_exit": _forget_metrics,

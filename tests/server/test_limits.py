@@ -227,6 +227,15 @@ def test_heads_are_bounded(sidecar, hold, data, status):
     assert int(one.recv(4096).split()[1]) in status
 
 
+def test_nobody_moves_a_path_by_a_header(sidecar):
+    headers = {"Host": HOST, "SCRIPT_NAME": "/open"}
+
+    moved = requests.get(f"{sidecar.url}/open/healthz", headers=headers, timeout=20)
+    plain = requests.get(f"{sidecar.url}/healthz", headers=headers, timeout=20)
+
+    assert (moved.status_code, plain.status_code) == (404, 200)
+
+
 def test_bodies_are_bounded_at_both(sidecar, make_nginx):
     front = make_nginx(f"127.0.0.1:{sidecar.port}")
     written = sidecar.eme("token", "create", "limits", "--right", "ingest", "--json")["token"]
