@@ -42,7 +42,7 @@ class RedisLine:
             while (left := until - time.monotonic()) > 0:
                 found: dict[str, Any] | None = self._hearing.get_message(timeout=left)
                 if found is not None:
-                    yield found["data"].decode()
+                    yield found["data"].decode(errors="replace")  # others may publish anything
         except RedisError as exc:
             self.close()
             raise LineDown from exc

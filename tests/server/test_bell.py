@@ -137,3 +137,20 @@ def test_a_store_goes_on_while_redis_is_away(stores, redis):
     assert ear.waits_for("directory", 10)
     put(stores[1], some())
     assert ear.waits_for("change", 5)
+
+
+def test_whatever_somebody_else_publishes_does_not_end_the_listening(redis, tmp_path):
+    url, channel = ready.sqlite(tmp_path / "eme.db"), uuid4().hex
+    ours, theirs = open_store(url), open_store(url)
+    for store in (ours, theirs):
+        store.connect_bell(Bell(RedisLine(connect_redis(redis.url, tries=1), channel), store.hear))
+    ear = connected(Ear(ours), theirs)
+
+    connect_redis(redis.url).publish(channel, b"\xff\xfe")
+    time.sleep(0.3)
+    ear.forget()
+    put(theirs, some())
+
+    assert ear.waits_for("change")
+    ours.close()
+    theirs.close()
