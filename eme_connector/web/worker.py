@@ -35,6 +35,7 @@ AGAIN_S = 1.0
 ALIVE_S = 1.0
 READ_S = 30.0
 SEND_MS = 30_000
+LAST_S = 8.0
 SILENT_S = 10
 LINGER_S = 0.5
 STAY_MS = 1_000
@@ -49,6 +50,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._reading: dict[socket.socket, float] = {}
         self._answering: dict[socket.socket, float] = {}
         self._held: set[Any] = set()
+        self._stops_at = float("inf")
         self._readers = WeakSet[socket.socket]()
 
     def load_wsgi(self) -> None:
@@ -143,6 +145,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         for connection, since in list(self._answering.items()):
             if since < now - SEND_MS / 1000:
                 _shut(connection, socket.SHUT_RDWR)
+        if not self.alive:
+            self._let_go(now)
+
+    def _let_go(self, now: float) -> None:
+        """Cut off what still waits for its other side, or its thread would keep the process."""
+        self._stops_at = min(self._stops_at, now + LAST_S)
+        if now >= self._stops_at:
+            for conn in list(self._held):
+                is_read = conn.sock not in self._reading
+                _shut(conn.sock, socket.SHUT_RDWR if is_read else socket.SHUT_RD)
 
     def _watched(self, app: Any) -> Any:
         def call(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:

@@ -135,6 +135,23 @@ def test_workers_that_do_not_start_change_nothing(running):
     assert requests.get(f"{sidecar.url}/readyz", timeout=5).status_code == 200
 
 
+def test_nobody_keeps_the_old_worker_by_a_half_sent_request(make_sidecar):
+    sidecar = make_sidecar(before="from eme_connector.web import worker; worker.LAST_S = 1")
+    sidecar.start()
+    (old,) = sidecar.workers()
+    with socket.create_connection(("127.0.0.1", sidecar.port)) as half_sent:
+        half_sent.sendall(b"GET /")
+        time.sleep(0.5)
+
+        sidecar.tell(signal.SIGHUP)
+        _wait_for(sidecar, "reloaded")
+
+        until = time.monotonic() + 9  # sooner than the end of its grace
+        while old in sidecar.workers():
+            assert time.monotonic() < until, "it is still there"
+            time.sleep(0.05)
+
+
 def test_workers_that_only_say_that_they_live_are_not_waited_for_in_vain(make_sidecar):
     sidecar = make_sidecar(before=SLOW_TO_FAIL)
     sidecar.start()

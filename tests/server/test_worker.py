@@ -34,7 +34,7 @@ def test_an_answer_that_takes_too_long_is_cut_off_and_a_stream_is_not(monkeypatc
     monkeypatch.setattr(worker, "SEND_MS", 50)
     monkeypatch.setattr(ThreadWorker, "notify", lambda self: None)
     made = Worker.__new__(Worker)
-    made._reading, made._answering, made._readers = {}, {}, WeakSet()
+    made._reading, made._answering, made._readers, made.alive = {}, {}, WeakSet(), True
     here, there = socket.socketpair()
     with here, there:
         there.settimeout(0.2)
