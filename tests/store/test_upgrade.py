@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,25 @@ def test_a_copy_that_was_not_finished_is_no_copy_and_drives_no_whole_one_out(old
 
     made = upgrade(f"sqlite:///{old}")
     assert {one.name for one in old.parent.glob("eme.0001.*.db")} == {made.name, whole.name}
+
+
+def test_a_database_that_cannot_be_read_is_not_taken_for_an_empty_one(old, monkeypatch):
+    """It would be changed without a copy, as soon as whoever holds it lets it go."""
+    monkeypatch.setattr(
+        schema, "create_engine", lambda url: create_engine(url, connect_args={"timeout": 0})
+    )
+    with closing(sqlite3.connect(old, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreUnavailable):
+            schema_version(f"sqlite:///{old}")
+        other.execute("ROLLBACK")
+
+    assert schema_version(f"sqlite:///{old}") == "0001"
+
+
+def test_a_server_that_is_gone_is_not_taken_for_an_empty_database(free_port):
+    with pytest.raises(StoreUnavailable):
+        schema_version(f"postgresql+psycopg://eme@127.0.0.1:{free_port()}/none")
 
 
 def test_a_damaged_database_is_left_as_it_is(old):

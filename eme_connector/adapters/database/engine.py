@@ -170,12 +170,18 @@ def connect_sqlite(path: str) -> sqlite3.Connection:
 
 
 def read_version(engine: Engine) -> str | None:
-    """Return the schema's version, or None for an empty database."""
+    """Return the schema's version, or None for an empty database.
+
+    Raises:
+        StoreUnavailable: it cannot be read, which does not say that it is empty.
+    """
     try:
         with engine.connect() as connection:
             return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    except DBAPIError:
-        return None
+    except DBAPIError as exc:
+        if getattr(exc.orig, "sqlstate", "") == "42P01" or "no such table" in str(exc.orig):
+            return None
+        raise StoreUnavailable("the database cannot be opened") from exc
 
 
 def _for_short_statements(driver: Any, _: object) -> None:

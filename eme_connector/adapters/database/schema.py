@@ -21,7 +21,11 @@ _HERE = Path(__file__).parent
 
 
 def schema_version(url: str) -> str | None:
-    """Return the schema's version in the database at *url*, None for an empty or missing one."""
+    """Return the schema's version in the database at *url*, None for an empty or missing one.
+
+    Raises:
+        StoreUnavailable: it cannot be read.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
         return None
