@@ -48,6 +48,26 @@ def test_nothing_is_overwritten_and_nothing_half_written_stays(written, tmp_path
     assert [one.name for one in tmp_path.iterdir() if "part" in one.name] == []
 
 
+def test_of_two_that_write_the_same_at_once_one_is_kept_whole(tmp_path, folder, monkeypatch):
+    (tmp_path / "a").write_bytes(b"a" * 3_000)
+    (tmp_path / "b").write_bytes(b"b" * 9_000)
+    target, fill = tmp_path / "backup.tar", archive._fill
+
+    def meanwhile(*words):
+        with monkeypatch.context() as now:
+            now.setattr(archive, "_fill", fill)
+            archive.write(target, TOLD, {"keys/b": tmp_path / "b"})
+        fill(*words)
+
+    monkeypatch.setattr(archive, "_fill", meanwhile)
+    with pytest.raises(Conflict):
+        archive.write(target, TOLD, {"keys/b": tmp_path / "a"})
+    archive.read(target, folder)
+
+    assert (folder / "keys" / "b").read_bytes() == b"b" * 9_000
+    assert [one.name for one in tmp_path.iterdir() if "part" in one.name] == []
+
+
 def test_every_changed_byte_of_content_is_found(written, folder):
     data = written.read_bytes()
     for at in (data.index(b"aaaa"), data.index(b"aaaa") + 2_500, data.index(b"secret")):

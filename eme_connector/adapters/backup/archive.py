@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import secrets
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -44,8 +45,8 @@ def write(target: Path, manifest: Manifest, files: Mapping[str, Path]) -> Manife
     """
     measured = {name: _measure(path) for name, path in files.items()}
     manifest = Manifest(**asdict(manifest) | {"files": measured})
-    draft = target.with_name(f".{target.name}.part")
-    handle = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
+    handle = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             _fill(file, manifest, files)
