@@ -12,6 +12,7 @@ import hmac
 import re
 import secrets
 from dataclasses import replace
+from threading import BoundedSemaphore
 from uuid import uuid4
 
 from argon2 import PasswordHasher
@@ -29,6 +30,7 @@ MIN_PASSWORD = 12
 _TOKEN = re.compile(r"eme_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 _HASHER = PasswordHasher(memory_cost=19_456, time_cost=2, parallelism=1)
+_turns = BoundedSemaphore(4)  # each check takes 19 MiB, and anybody may ask for one
 
 
 def _hash_of_nobody() -> str:
@@ -199,7 +201,8 @@ def prove_password(name: str, password: str, *, store: Store) -> Account:
     account = store.find_account(name)
     known = account.password_hash if account else _NOBODY
     try:
-        _HASHER.verify(known, password)
+        with _turns:
+            _HASHER.verify(known, password)
     except (Argon2Error, InvalidHashError) as exc:
         raise NotAuthenticated("name and password do not match") from exc
     if account is None or account.disabled:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from argon2 import extract_parameters
@@ -150,3 +152,30 @@ def test_a_token_with_decide_is_never_made(site):
     with pytest.raises(InvalidInput) as caught:
         site.token(Right.DECIDE)
     assert caught.value.pointer == "/rights"
+
+
+def test_few_passwords_are_checked_at_once_for_each_takes_memory(site, monkeypatch):
+    class Hasher:
+        now = most = 0
+        lock = threading.Lock()
+
+        def verify(self, known, password):
+            with self.lock:
+                self.now += 1
+                self.most = max(self.most, self.now)
+            time.sleep(0.02)
+            with self.lock:
+                self.now -= 1
+            raise VerifyMismatchError
+
+    hasher = Hasher()
+    monkeypatch.setattr(accounts, "_HASHER", hasher)
+
+    def fail_to_log_in(name):
+        with pytest.raises(NotAuthenticated):
+            accounts.prove_password(name, PASSWORD, store=site.eme.store)
+
+    with ThreadPoolExecutor(16) as many:
+        list(many.map(fail_to_log_in, map(str, range(16))))
+
+    assert 1 < hasher.most <= 4
