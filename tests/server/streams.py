@@ -12,6 +12,8 @@ from multiprocessing.connection import Connection
 
 from tests.server.person import Person
 
+QUIET_S = 3.0
+
 
 @dataclass
 class Page:
@@ -32,7 +34,10 @@ class Page:
 
 
 class Pages:
-    """Opens *number* streams for each person; `close` returns what they were told."""
+    """Opens *number* streams for each person.
+
+    `close` returns what they were told, once nobody has been told anything for three seconds.
+    """
 
     def __init__(self, port: int, people: dict[str, Person], number: int) -> None:
         cookies = {
@@ -60,8 +65,10 @@ def _read(port: int, cookies: dict[str, str], number: int, there: Connection) ->
             pages.append(page)
             selector.register(connection, selectors.EVENT_READ, page)
     there.send("open")
-    while not there.poll():
+    heard = time.monotonic()
+    while not there.poll() or time.monotonic() < heard + QUIET_S:
         for key, _ in selector.select(0.1):
+            heard = time.monotonic()
             try:
                 data = key.fileobj.recv(65536)  # type: ignore[union-attr]
             except OSError:

@@ -10,14 +10,14 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from eme_connector.adapters.bell import Bell
+from eme_connector.adapters.bell import GATHER_S, Bell
 from eme_connector.adapters.database import open_store
 from eme_connector.adapters.redis_line import RedisLine
 from eme_connector.adapters.shared import connect_redis
 from tests import ready
 from tests.store.some import owe, put, some
 
-SOON_S = 2.0
+SOON_S = 20.0
 
 
 class Ear:
@@ -50,8 +50,9 @@ def connected(ear, other):
     for _ in range(50):
         put(other, some())
         if ear.waits_for("change", 0.2):
-            time.sleep(0.3)
             ear.forget()
+            while ear.waits_for("change", 0.3):
+                ear.forget()
             return ear
     raise AssertionError("nothing was heard")
 
@@ -89,11 +90,13 @@ def test_another_process_is_woken(stores, ear):
 
 
 def test_many_commits_make_few_rings(stores, ear):
+    began = time.monotonic()
     for _ in range(200):
         put(stores[1], some())
+    took = time.monotonic() - began
 
     assert ear.waits_for("change")
-    assert len(ear.heard) < 100
+    assert len(ear.heard) <= took / GATHER_S + 2
 
 
 def test_nobody_is_woken_twice_by_themselves(stores, ear):
@@ -114,7 +117,7 @@ def test_whoever_was_cut_off_is_told_to_look_and_is_woken_again(ready_postgres):
             " WHERE query LIKE 'LISTEN%' AND datname = current_database()"
         )
 
-    assert ear.waits_for("directory", 10)
+    assert ear.waits_for("directory")
     ear.forget()
     put(theirs, some())
     assert ear.waits_for("change")
@@ -134,9 +137,9 @@ def test_a_store_goes_on_while_redis_is_away(stores, redis):
 
     redis.start()
     ear.forget()
-    assert ear.waits_for("directory", 10)
+    assert ear.waits_for("directory")
     put(stores[1], some())
-    assert ear.waits_for("change", 5)
+    assert ear.waits_for("change")
 
 
 def test_whatever_somebody_else_publishes_does_not_end_the_listening(redis, tmp_path):

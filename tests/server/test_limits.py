@@ -70,13 +70,20 @@ def seconds_to_answer(url, **how):
     return time.monotonic() - began
 
 
+def once_of_three(is_so):
+    """Say whether it is so once: a busy machine can be late, and is not so three times."""
+    return any(is_so() for _ in range(3))
+
+
 @pytest.mark.parametrize("data", [HALF_A_HEAD, HALF_A_BODY], ids=["head", "body"])
 def test_behind_nginx_half_sent_requests_hold_nobody_up(sidecar, make_nginx, hold, data):
     front = make_nginx(f"127.0.0.1:{sidecar.port}")
 
-    hold(front.port, data, 64, front.ca)
+    def is_quick():
+        hold(front.port, data, 64, front.ca)
+        return seconds_to_answer(front.url, verify=front.ca) < 1.0
 
-    assert seconds_to_answer(front.url, verify=front.ca) < 1.0
+    assert once_of_three(is_quick)
 
 
 @pytest.mark.parametrize("authenticated", [False, True])
@@ -88,9 +95,13 @@ def test_bare_64_half_sent_requests_hold_nobody_up_and_are_cut_off(
         token = sidecar.eme("token", "create", "half", "--right", "ingest", "--json")["token"]
         data = data.replace(b"\r\n", f"\r\nAuthorization: Bearer {token}\r\n".encode(), 1)
 
-    held = hold(sidecar.port, data, 64)
+    held = []
 
-    assert seconds_to_answer(sidecar.url) < 1.0
+    def is_quick():
+        held.extend(hold(sidecar.port, data, 64))
+        return seconds_to_answer(sidecar.url) < 1.0
+
+    assert once_of_three(is_quick)
     began = time.monotonic()
     for one in held:
         read_to_the_end(one)
@@ -98,9 +109,11 @@ def test_bare_64_half_sent_requests_hold_nobody_up_and_are_cut_off(
 
 
 def test_bare_more_than_there_are_threads_hold_others_up_until_they_are_cut_off(sidecar, hold):
-    hold(sidecar.port, HALF_A_HEAD, THREADS + 20)
+    def is_held_up():
+        hold(sidecar.port, HALF_A_HEAD, THREADS + 20)
+        return 0.5 < seconds_to_answer(sidecar.url) < READ_S + 4
 
-    assert 0.5 < seconds_to_answer(sidecar.url) < READ_S + 4
+    assert once_of_three(is_held_up)
 
 
 def test_connections_that_keep_their_thread_leave_half_of_them_to_others(make_sidecar, hold):
@@ -207,9 +220,11 @@ def test_more_connections_than_files_end_no_worker(make_sidecar, hold, most):
 
 
 def test_a_silent_connection_holds_no_thread(sidecar, hold):
-    hold(sidecar.port, b"", THREADS + 20)
+    def is_quick():
+        hold(sidecar.port, b"", THREADS + 20)
+        return seconds_to_answer(sidecar.url) < 1.0
 
-    assert seconds_to_answer(sidecar.url) < 1.0
+    assert once_of_three(is_quick)
 
 
 @pytest.mark.parametrize(

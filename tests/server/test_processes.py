@@ -6,7 +6,6 @@ import re
 import time
 from collections import Counter
 from functools import partial
-from statistics import median
 
 import pytest
 import requests
@@ -19,6 +18,12 @@ from tests.faults.sidecar import PASSWORD, Sidecar
 from tests.server.person import Person, Stream
 
 BUNDLES = 90
+# nobody looks by themselves within the time of a test: what they know, they were woken for
+NO_LOOKS = """
+from eme_connector.usecases import work
+from eme_connector.web.pages import live
+work.POLL_S = live.RECHECK_S = 60.0
+"""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +37,7 @@ def receiver():
 def sidecar(tmp_path_factory, postgres, redis, receiver):
     """Return a server of two processes, started, with two workers beside it."""
     found = Sidecar(
-        tmp_path_factory.mktemp("processes"), find_free_port(),
+        tmp_path_factory.mktemp("processes"), find_free_port(), before=NO_LOOKS,
         store={"url": postgres.create_database()},
         redis={"url": redis.url},
         serve={"workers": 2},
@@ -73,44 +78,32 @@ def test_everything_goes_on_when_redis_dies_in_the_middle(sidecar, redis, receiv
     _wait_until(lambda: {key for key, _, _ in receiver.seen} and _all_delivered(sidecar))
     approved = client.log.approved()
     assert Counter(threat for _, threat, _ in receiver.seen) == Counter(approved)
-    _wait_until(lambda: all(len(one.seen) == BUNDLES for one in streams), 5)
+    _wait_until(lambda: all(len(one.seen) == BUNDLES for one in streams))
     assert not any(one.ended for one in streams)
     _wait_until(lambda: _ok(read(sidecar, "/api/v1/health").json(), "redis"))
     assert "eme_redis_up 1.0" in read(sidecar, "/metrics").text
 
 
-def test_what_one_process_commits_the_others_show_and_send_at_once(sidecar, receiver):
+def test_what_one_process_commits_wakes_those_that_show_and_send_it(sidecar, receiver):
     streams = [Stream(Person(sidecar.url, "anna")) for _ in range(6)]
-    shown, sent = [], []
     for number in range(5):
-        began = time.monotonic()
         threat = _ingest(sidecar, f"at-once-{number}")
         _wait_until(partial(receiver.keys_of, threat))
-        sent.append(time.monotonic() - began)
         for one in streams:
             _wait_until(partial(one.seen.get, threat))
-        shown.append(max(one.seen[threat] for one in streams) - began)
         time.sleep(0.3)
-
-    # a process that is not woken looks every 2 s for its pages, every 0.5 s for deliveries
-    assert median(shown) < 1.0, shown
-    assert median(sent) < 0.5, sent
 
 
 def test_figures_are_those_of_all_processes(sidecar):
     for _ in range(40):
         requests.get(f"{sidecar.url}/healthz", timeout=10)
-    time.sleep(0.2)
 
-    texts = [read(sidecar, "/metrics").text for _ in range(6)]
-    counts = [
-        float(
-            re.search(r'eme_requests_total\{endpoint="public.alive",status="200"\} (\S+)', one)[1]
-        )
-        for one in texts
-    ]
-    assert min(counts) >= 40
-    assert len(set(counts)) == 1
+    def counts():
+        texts = [read(sidecar, "/metrics").text for _ in range(6)]
+        count = r'eme_requests_total\{endpoint="public.alive",status="200"\} (\S+)'
+        return {float(one) for text in texts for one in re.findall(count, text) or [0]}
+
+    _wait_until(lambda: min(found := counts()) >= 40 and len(found) == 1)
 
 
 def read(sidecar, path):

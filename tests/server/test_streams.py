@@ -17,7 +17,6 @@ from tests.server.streams import Pages
 
 EACH = 100
 NOISE_S = 0.02
-SEEN_S = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +63,6 @@ def send_to_pages(sidecar, *, seconds, rate):
     people = {name: Person(sidecar.url, name) for name in ("anna", "olga")}
     reading = Pages(sidecar.port, people, EACH)
     answered, waited = send(sidecar, seconds=seconds, rate=rate)
-    time.sleep(SEEN_S)
     return answered, waited, reading.close()
 
 
