@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -44,10 +46,14 @@ def left_out(reason: str) -> None:
 
 
 def find_free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
+    """Return a port that is free now, and that nobody gets who asks the system for any port."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000, 2)  # Caddy takes the next one too
+        with socket.socket() as listening:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                listening.bind(("127.0.0.1", port))
+                return port
 
 
 @pytest.fixture

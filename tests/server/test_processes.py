@@ -15,6 +15,7 @@ from tests.conftest import find_free_port
 from tests.faults.client import Client
 from tests.faults.receiver import SECRET, Receiver
 from tests.faults.sidecar import PASSWORD, Sidecar
+from tests.faults.sockets import holder
 from tests.server.person import Person, Stream
 
 BUNDLES = 90
@@ -31,12 +32,12 @@ def receiver():
 
 @pytest.fixture(scope="module")
 def sidecar(tmp_path_factory, postgres, redis, receiver):
-    """Return a server of two processes, started, with two workers beside it."""
+    """Return a server of two processes that deliver nothing, and two workers beside it."""
     found = Sidecar(
         tmp_path_factory.mktemp("processes"), find_free_port(), before=NO_LOOKS,
         store={"url": postgres.create_database()},
         redis={"url": redis.url},
-        serve={"workers": 2},
+        serve={"workers": 2, "deliver": False},
         orchestrators=[{"name": "demo", "url": receiver.url, "secret": SECRET}],
         limits={"logins_per_minute": 1000},
     )  # fmt: skip
@@ -97,15 +98,34 @@ def test_what_one_process_commits_wakes_those_that_show_and_send_it(sidecar, rec
 
 
 def test_figures_are_those_of_all_processes(sidecar):
-    for _ in range(40):
-        requests.get(f"{sidecar.url}/healthz", timeout=10)
+    for http in (both := _connections_to_both(sidecar)):
+        for _ in range(20):
+            http.get(f"{sidecar.url}/healthz", timeout=10)
 
     def counts():
-        texts = [read(sidecar, "/metrics").text for _ in range(6)]
+        headers = {"Authorization": f"Bearer {sidecar.reader}"}
+        texts = [http.get(f"{sidecar.url}/metrics", headers=headers).text for http in both]
         count = r'eme_requests_total\{endpoint="public.alive",status="200"\} (\S+)'
-        return {float(one) for text in texts for one in re.findall(count, text) or [0]}
+        return [float(one) for text in texts for one in re.findall(count, text) or [0]]
 
-    _wait_until(lambda: min(found := counts()) >= 40 and len(found) == 1)
+    _wait_until(lambda: min(counts()) >= 40)
+    assert len(set(counts())) == 1
+
+
+def _connections_to_both(sidecar):
+    """Return a connection that is kept to each server process."""
+    found = {}
+    for _ in range(60):
+        http = requests.Session()
+        answer = http.get(f"{sidecar.url}/healthz", stream=True, timeout=10)
+        port = answer.raw.connection.sock.getsockname()[1]
+        at = holder(sidecar.port, port, sidecar.workers())
+        assert answer.text == "ok\n"
+        if at is not None:
+            found.setdefault(at, http)
+        if len(found) == 2:
+            return list(found.values())
+    raise AssertionError("all connections are at one process")
 
 
 def read(sidecar, path):

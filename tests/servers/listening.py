@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-MOST_S = 10
+MOST_S = 30
 
 
 def wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

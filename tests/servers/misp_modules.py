@@ -87,8 +87,8 @@ class ModulesServer:
         return self._log.read_text()
 
     def modules(self) -> list[dict[str, Any]]:
-        """Return the list that MISP reads; MISP gives it one second."""
-        found: list[dict[str, Any]] = requests.get(f"{self.url}/modules", timeout=1).json()
+        """Return the list that MISP reads."""
+        found: list[dict[str, Any]] = requests.get(f"{self.url}/modules", timeout=20).json()
         return found
 
     def post(self, body: bytes) -> requests.Response:
