@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from gunicorn import util
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
 from eme_connector.errors import StoreUnavailable
 from eme_connector.precedence import READS, STREAMS, readers
@@ -37,6 +37,7 @@ READ_S = 30.0
 SEND_MS = 30_000
 LAST_S = 8.0
 SILENT_S = 10
+FIRST_S = 0.1
 LINGER_S = 0.5
 STAY_MS = 1_000
 DRAIN_BYTES = 8_000_000
@@ -111,6 +112,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _handle_one(self, conn: Any) -> Any:
         """Handle one request, for a limited time until it has been read."""
+        if not conn.initialized and not conn.wait_for_data(FIRST_S):
+            return _DEFER  # the kernel keeps a silent one for a while only, then the main thread
         self._reading[conn.sock] = time.monotonic()
         try:
             return super().handle(conn)

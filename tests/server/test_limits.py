@@ -227,6 +227,21 @@ def test_a_silent_connection_holds_no_thread(sidecar, hold):
     assert once_of_three(is_quick)
 
 
+def test_silent_connections_hold_no_thread_when_the_kernel_keeps_them_no_longer(make_sidecar, hold):
+    sidecar = make_sidecar(before="from eme_connector.web import worker; worker.SILENT_S = 1")
+    sidecar.start()
+    hold(sidecar.port, b"", THREADS + 20)
+
+    waited, began = [], time.monotonic()
+    while time.monotonic() - began < 4:
+        asked = time.monotonic()
+        assert requests.get(f"{sidecar.url}/healthz", timeout=20).status_code == 200
+        waited.append(time.monotonic() - asked)
+        time.sleep(0.1)
+
+    assert max(waited) < 3
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
