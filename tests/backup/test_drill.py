@@ -69,10 +69,17 @@ def run(sidecar, *words):
     return done.exit_code, done.output
 
 
+def _wait_until(holds, seconds=30):
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
 def test_the_drill(here, elsewhere, postgres, tmp_path):
     is_sqlite = (here.folder / "data" / "eme.db").exists()
     with Load(here.url, here.token) as load:
-        time.sleep(1)
+        _wait_until(lambda: len(load.threats) > 20)
         acknowledged = set(load.threats.values())
         made = here.eme("backup", str(tmp_path), "--json")
         time.sleep(0.3)
@@ -122,12 +129,14 @@ def test_what_may_have_left_since_is_asked_about_and_never_sent_twice(
     )
     told = elsewhere.eme("restore", made["path"], "--json")
     elsewhere.start()
-    time.sleep(4)
 
+    def states():
+        found = elsewhere.eme("outbox", "list", "--json")["deliveries"]
+        return {one["state"] for one in found}
+
+    _wait_until(lambda: states() <= {"uncertain", "delivered"})
     assert told["asked"] == before
     assert len(receiver.seen) == before
-    states = {one["state"] for one in elsewhere.eme("outbox", "list", "--json")["deliveries"]}
-    assert states <= {"uncertain", "delivered"}
 
 
 @pytest.mark.parametrize("here", ["sqlite"], indirect=True)

@@ -290,7 +290,7 @@ def test_without_the_section_there_is_nothing(make):
 def test_the_schedule_of_a_running_sidecar_reads_it(cert):
     schedule = cert.eme.schedule()
     schedule.start()
-    until = time.monotonic() + 5
+    until = time.monotonic() + 20
     try:
         while not any(one.state == "done" for one in cert.store.turns()):
             assert time.monotonic() < until

@@ -108,7 +108,7 @@ def test_what_stands_still_inside_a_transaction_is_ended_by_the_server(ready_pos
     store = open_store(ready_postgres)
     first = Open(store)
     second = put(store, some())
-    until = time.monotonic() + 5
+    until = time.monotonic() + 20
     while seen(store) != [second.id]:
         assert time.monotonic() < until
         time.sleep(0.05)
