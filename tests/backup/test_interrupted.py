@@ -14,6 +14,7 @@ from eme_connector.adapters.backup import archive, database, restoring
 from eme_connector.errors import Conflict, StoreUnavailable
 from tests.backup.test_drill import run
 from tests.faults.sidecar import PASSWORD, Sidecar
+from tests.servers.postgres import Postgres
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -140,12 +141,24 @@ def test_the_log_of_a_database_that_is_gone_is_not_read_into_the_restored_one(fi
 
 
 @pytest.fixture
-def vacuumed(postgres, postgres_database):
-    """Return the URL of a PostgreSQL database that is being vacuumed by itself."""
-    slowly = ("naptime = '1s'", "vacuum_cost_delay = '100ms'", "vacuum_cost_limit = 1")
+def vacuumed(postgres, free_port):
+    """Return the URL of a PostgreSQL database that is being vacuumed by itself.
+
+    On a server of its own: beside many databases its turn may not come for long.
+    """
+    server = Postgres(free_port())
+    try:
+        server.start()
+        yield _vacuumed_at(server.create_database())
+    finally:
+        server.stop()
+
+
+def _vacuumed_at(url):
+    """Make what is vacuumed slowly, and wait for that."""
     at_it = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'"
-    own = postgres_database.replace("+psycopg", "")
-    with psycopg.connect(own, autocommit=True) as here:
+    slowly = ("naptime = '1s'", "vacuum_cost_delay = '100ms'", "vacuum_cost_limit = 1")
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as here:
         for setting in slowly:
             here.execute(f"ALTER SYSTEM SET autovacuum_{setting}".encode())
         here.execute("SELECT pg_reload_conf()")
@@ -155,11 +168,7 @@ def vacuumed(postgres, postgres_database):
         while here.execute(f"{at_it} AND datname = current_database()").fetchone() == (0,):
             assert time.monotonic() < until
             time.sleep(0.05)
-    yield postgres_database
-    with psycopg.connect(own, autocommit=True) as here:
-        here.execute("ALTER SYSTEM RESET ALL")
-        here.execute("SELECT pg_reload_conf()")
-        here.execute("DROP TABLE t")
+    return url
 
 
 def test_a_database_that_postgresql_vacuums_by_itself_is_not_in_use(vacuumed):
