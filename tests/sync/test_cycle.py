@@ -129,7 +129,7 @@ def test_an_announcement_that_failed_is_made_at_the_next_cycle(relay, model, tri
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("at", range(1, 8))
+@pytest.mark.parametrize("at", range(1, 7))
 def test_a_process_that_dies_at_any_call_is_resumed(relay, model, trio, at, after):
     several, group = trio
     relay.apply()
@@ -138,11 +138,10 @@ def test_a_process_that_dies_at_any_call_is_resumed(relay, model, trio, at, afte
     relay.source.put(replace(relay.source.groups[group.uuid], description="new"))
     model.writes.clear()
     model.dies_at, model.dies_after = at, after
-    try:
+    with pytest.raises(Cut):
         relay.apply()
-    except Cut:
-        model.dies_at = float("inf")
-        assert relay.store.runs()[0].state == "running"
+    model.dies_at = float("inf")
+    assert relay.store.runs()[0].state == "running"
     report = relay.apply()["fleet"]
 
     assert report.state == "converged"
