@@ -129,9 +129,9 @@ def test_a_stream_goes_on_from_the_last_event(site, threat):
 
 
 def test_only_as_many_streams_as_configured(site, threat):
-    open_streams = [connect(site, "carl", 10_000) for _ in range(4)]
+    open_streams = [connect(site, "carl") for _ in range(4)]
 
-    refused = connect(site, "carl", 10_000)
+    refused = connect(site, "carl")
     asked = json.loads(site.client("carl").get("/live/changes?after=0").data)
 
     assert refused[1].status == 503
@@ -151,7 +151,7 @@ def test_a_stream_that_could_not_begin_takes_no_room(site, threat, monkeypatch):
         for _ in range(4):
             assert site.client("carl").get("/live").status_code == 503
 
-    connection, answer = connect(site, "carl", 10_000)
+    connection, answer = connect(site, "carl")
     assert answer.status == 200
     connection.close()
 
@@ -166,21 +166,27 @@ def test_a_stream_whose_reader_is_gone_makes_room(site, threat, monkeypatch):
     monkeypatch.setattr(live, "RECHECK_S", 0.1)
     for _ in range(8):
         until = time.monotonic() + 10
-        connection, answer = connect(site, "carl", 10_000)
+        connection, answer = connect(site, "carl")
         while answer.status == 503 and time.monotonic() < until:
             time.sleep(0.05)
-            connection, answer = connect(site, "carl", 10_000)
+            connection, answer = connect(site, "carl")
         assert answer.status == 200
         assert answer.readline() == b"retry: 2000\n"
         answer.close()
         connection.close()
 
 
+def test_a_page_that_has_seen_more_than_a_backup_knew_is_told_all(site, threat):
+    told = read(site, "carl", until=2, after=10_000)  # a second is there before it
+
+    assert told[-1]["threat"] == threat.id
+
+
 @pytest.mark.parametrize("way", ["logged out", "disabled"])
 def test_a_stream_ends_with_the_session(site, threat, monkeypatch, way):
     monkeypatch.setattr(live, "RECHECK_S", 0.2)
     client = site.client("carl")
-    connection, answer = connect(site, client, 10_000)
+    connection, answer = connect(site, client)
 
     if way == "logged out":
         client.post("/logout", data={"csrf_token": token_of(client, "/threats")})
@@ -230,7 +236,7 @@ def test_a_failing_store_ends_the_stream_but_logs_nobody_out():
 
 
 def test_streams_end_when_the_process_stops(site, threat):
-    connection, answer = connect(site, "carl", 10_000)
+    connection, answer = connect(site, "carl")
     began = time.monotonic()
 
     live.end_streams(site.app)
@@ -320,11 +326,12 @@ class _Busy:
         return 9000
 
 
-def connect(site, who, after):
+def connect(site, who, after=None):
     client = site.client(who) if isinstance(who, str) else who
     cookie = "; ".join(f"{one.key}={one.value}" for one in client._cookies.values())
     connection = http.client.HTTPConnection(urlsplit(site.url).netloc, timeout=8)
-    connection.request("GET", "/live", headers={"Cookie": cookie, "Last-Event-ID": str(after)})
+    seen = {} if after is None else {"Last-Event-ID": str(after)}
+    connection.request("GET", "/live", headers={"Cookie": cookie, **seen})
     return connection, connection.getresponse()
 
 

@@ -234,6 +234,32 @@ def test_waiters_do_not_hang_when_the_writer_dies(store, monkeypatch):
         store.transact(lambda tx: 1)
 
 
+def test_a_listener_that_fails_ends_no_writer(store):
+    def fail(_):
+        raise RuntimeError("can't start new thread")
+
+    store.subscribe(fail)
+    put(store, some())
+    found = put(store, some())
+
+    assert store.find_visible_threat(found.id, CI) == found
+    store.ping()
+
+
+def test_a_store_whose_writer_has_ended_says_so(store, monkeypatch):
+    def die(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(store._writer, "_commit", die)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    with pytest.raises(StoreUnavailable):
+        store.transact(lambda tx: 1)
+    store._writer._thread.join(5)
+
+    with pytest.raises(StoreUnavailable, match="start the sidecar anew"):
+        store.ping()
+
+
 def test_a_closed_store_refuses_and_has_kept_what_waited(url):
     store = open_store(url)
     found = put(store, some())

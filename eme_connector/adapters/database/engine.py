@@ -102,6 +102,8 @@ class DatabaseStore(DatabaseReads, RelayQueries):
                 f"the database has schema {version or 'none'}, this is made for {VERSION}:"
                 " `eme serve` brings an older one there"
             )
+        if isinstance(self._writer, SqliteWriter) and not self._writer.is_alive:
+            raise StoreUnavailable("nothing is written any more: start the sidecar anew")
 
     def follow_keywords(self) -> bool:
         """Index and count the next batch of changed threats; say whether there may be more."""

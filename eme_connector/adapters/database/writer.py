@@ -13,11 +13,14 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import structlog
+
 from eme_connector.adapters.database.checkpoints import Checkpoints
 from eme_connector.adapters.database.rows import Rows
 from eme_connector.errors import EmeError, StoreUnavailable
 from eme_connector.precedence import readers, writing
 
+log = structlog.get_logger("eme.database")
 BATCH = 256
 HELD_MS = 5_000
 """How long we wait for what another program holds: a file of SQLite, a table of PostgreSQL."""
@@ -91,10 +94,15 @@ class SqliteWriter:
         refuse_nesting()
         one = Waiting(work)
         with self._lock:
-            if self._closed or not self._thread.is_alive():
+            if self._closed or not self.is_alive:
                 raise StoreUnavailable("the store is closed")
             self._queue.put(one)
         return one.wait()
+
+    @property
+    def is_alive(self) -> bool:
+        """Say whether anything can still be written."""
+        return self._thread.is_alive()
 
     def close(self) -> None:
         """Finish what waits, then end the thread."""
@@ -160,9 +168,12 @@ class SqliteWriter:
             return
         for one in done:
             one.tell()
-        if rows.touched:
-            self._committed(frozenset(rows.touched))
-        self._checkpoints.committed(connection)
+        try:
+            if rows.touched:
+                self._committed(frozenset(rows.touched))
+            self._checkpoints.committed(connection)
+        except Exception as exc:  # it is kept; who was not woken looks by itself
+            log.error("commit_not_told", error=type(exc).__name__)
 
     def _run_all(
         self, connection: sqlite3.Connection, batch: list[Waiting]

@@ -164,10 +164,15 @@ def _data(change: Change) -> dict[str, Any]:
 
 
 def _after(who: Reader) -> int:
+    """Return the number of the last change that the page has seen.
+
+    Where a backup was restored meanwhile there may be no such number yet: it has to see all.
+    """
+    last = who.eme.store.last_change()
     for text in (request.headers.get("Last-Event-ID"), request.args.get("after")):
         if text and text.isascii() and text.isdigit() and len(text) < 19:
-            return int(text)
-    return who.eme.store.last_change()
+            return int(text) if int(text) <= last else 0
+    return last
 
 
 def _hub(who: Reader) -> Hub:
