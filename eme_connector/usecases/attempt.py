@@ -29,6 +29,10 @@ from eme_connector.ports import Bulk, Channel
 Outcome = Receipt | Found | Absent | Unknown | DeliveryError
 Done = tuple[Delivery, Outcome]
 LEASE_MARGIN_S = 30.0
+NO_ANSWER = frozenset(
+    {"unreachable", "connect-timeout", "name-unresolved", "tls", "timeout", "private-address",
+     "misp-down"}
+)  # fmt: skip
 WHY = "detail"
 """The member of a receipt that says more about the last failure."""
 

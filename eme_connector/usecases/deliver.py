@@ -21,6 +21,7 @@ from eme_connector.errors import Conflict, Fault, InvalidInput, NotFound
 from eme_connector.formats import eme_message
 from eme_connector.ports import Owed, Transaction
 from eme_connector.usecases.attempt import (
+    NO_ANSWER,
     Done,
     Outcome,
     Slots,
@@ -30,6 +31,7 @@ from eme_connector.usecases.attempt import (
     room,
     start_asking,
 )
+from eme_connector.usecases.obligations import owe_misp
 from eme_connector.usecases.progress import is_current, record, save_moved, settle_threats
 from eme_connector.usecases.receive import judge_now
 from eme_connector.usecases.system import System, micros
@@ -226,6 +228,7 @@ def _finishing(
         # of one that is not saved another has the lease by now: what it finds out counts
         kept = [then if then.id in saved else None for _, then in settled]
         _settle([then for then in kept if then and then.state in _WRITTEN_DOWN], now, tx)
+        _make_up([(one, then) for one, then in settled if then.id in saved], now, tx)
         return kept
 
     return work
@@ -243,6 +246,15 @@ def _settle(settled: list[Delivery], now: float, tx: Transaction) -> None:
     executed = [(one, _EXECUTIONS[one.state]) for one in settled
                 if one.kind == "dispatch" and one.state in _EXECUTIONS]  # fmt: skip
     settle_threats(executed, micros(now), tx)
+
+
+def _make_up(looked: list[tuple[Delivery, Delivery]], now: float, tx: Transaction) -> None:
+    """Owe our MISP again what a member's missed while it was away: MISP pushes an event once."""
+    for before, then in looked:
+        if then.kind == "misp-check" and before.reason in NO_ANSWER and is_missed(then):
+            threat = tx.find_threat(then.threat_id)
+            if threat is not None:
+                owe_misp(threat, now, tx)
 
 
 def _owe_checks(sent: Delivery, now: float, tx: Transaction) -> None:

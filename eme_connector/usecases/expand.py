@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from eme_connector.domain.audience import by_sidecar
-from eme_connector.domain.delivery import MISP_LANE, SHARE_LANE, Delivery, State
+from eme_connector.domain.delivery import SHARE_LANE, Delivery, State
 from eme_connector.domain.sharing import Organisation, Topology
 from eme_connector.domain.threat import Threat
 from eme_connector.formats import eme_message
 from eme_connector.ports import Owed, Transaction
 from eme_connector.usecases.deliver import take
 from eme_connector.usecases.keyring import live_peers
+from eme_connector.usecases.obligations import owe_misp
 from eme_connector.usecases.progress import record
 from eme_connector.usecases.system import System, micros, served
 
@@ -167,29 +168,13 @@ def _owe(one: Prepared, threat: Threat, now: float, tx: Transaction) -> None:
     for addressed in one.remote:
         tx.owe(_owed(addressed, threat))
     if one.misp is not None:
-        _owe_misp(threat, now + one.misp, tx)
+        owe_misp(threat, now + one.misp, tx)
     for member in one.local:
         if member != threat.organisation:  # whose threat it is reads it anyway
             tx.add_viewer(threat, member)
     if one.reaches_anybody:
         detail: dict[str, object] = {"sequence": threat.sequence, **one.counts}
         record("share-owed", micros(now), SHARE_LANE, one.share, detail, tx)
-
-
-def _owe_misp(threat: Threat, at: float, tx: Transaction) -> None:
-    """Owe our MISP the newest state, from *at* on; what waits already takes it along."""
-    if tx.renew(MISP_LANE, threat.id, threat.sequence):
-        return
-    tx.owe(
-        Owed(
-            lane=MISP_LANE,
-            kind="misp",
-            threat_id=threat.id,
-            organisation=threat.organisation,
-            sequence=threat.sequence,
-            next_at=at,
-        )
-    )
 
 
 def _owed(addressed: Addressed, threat: Threat) -> Owed:

@@ -17,16 +17,20 @@ from eme_connector.domain.delivery import SHARE_LANE, Delivery
 from eme_connector.errors import DeliveryError
 from eme_connector.ports import Channel
 from eme_connector.usecases import expand
-from eme_connector.usecases.attempt import Done, Outcome, attempt_all, batch, is_too_late, room
+from eme_connector.usecases.attempt import (
+    NO_ANSWER,
+    Done,
+    Outcome,
+    attempt_all,
+    batch,
+    is_too_late,
+    room,
+)
 from eme_connector.usecases.deliver import turn
 from eme_connector.usecases.system import System
 
 log = structlog.get_logger("eme.delivery")
 
-NO_ANSWER = frozenset(
-    {"unreachable", "connect-timeout", "name-unresolved", "tls", "timeout", "private-address",
-     "misp-down"}
-)  # fmt: skip
 PAUSE_MOST_S = 30.0
 STORE_PAUSE_S = 0.25
 PARCEL_BYTES = 524_288

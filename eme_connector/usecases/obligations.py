@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from eme_connector.domain.delivery import SHARE_LANE
+from eme_connector.domain.delivery import MISP_LANE, SHARE_LANE
 from eme_connector.domain.threat import Threat
 from eme_connector.ports import Owed, Transaction
 
@@ -48,6 +48,22 @@ def owe_share(threat: Threat, tx: Transaction) -> None:
                 sequence=threat.sequence,
             )
         )
+
+
+def owe_misp(threat: Threat, at: float, tx: Transaction) -> None:
+    """Owe our MISP the newest state, from *at* on; what waits already takes it along."""
+    if tx.renew(MISP_LANE, threat.id, threat.sequence):
+        return
+    tx.owe(
+        Owed(
+            lane=MISP_LANE,
+            kind="misp",
+            threat_id=threat.id,
+            organisation=threat.organisation,
+            sequence=threat.sequence,
+            next_at=at,
+        )
+    )
 
 
 def _dispatch_body(threat: Threat) -> bytes:

@@ -18,6 +18,7 @@ from tests.doubles.misp import Misp, connect
 from tests.doubles.misp.rows import Member
 from tests.misp.contract.conftest import Pair, Side
 from tests.misp.post import uuid_of, values
+from tests.store.some import update
 
 CHECK = check_lane(CERT)
 
@@ -200,11 +201,29 @@ def test_to_send_again_what_was_not_right_at_a_member_leaves_our_misp_anew(place
     assert arrivals(place.store.deliveries_of(threat.id))[0].reason == ""
 
 
-def test_what_a_member_missed_while_its_misp_was_down_can_be_sent_again(place):
+def test_what_a_member_missed_while_its_misp_was_down_leaves_again_by_itself(place):
+    place.b.down()
+    threats = [place.detect(), place.detect()]
+    place.drain()
+    place.drain(3)
+    assert {one.state for one in place.rows("misp-check")} == {State.OWED}
+    place.b.up()
+    for _ in range(3):
+        place.drain(400)
+
+    looks = place.rows("misp-check")
+    assert [one.state for one in looks] == [State.DELIVERED] * 2
+    assert len(place.rows()) == 4
+    assert all(place.event(threat, "b") for threat in threats)
+
+
+def test_what_no_look_saw_a_member_miss_can_be_sent_again_by_a_person(place):
     place.b.down()
     threat = place.detect()
     place.drain()
     place.drain(3)
+    (look,) = place.rows("misp-check")
+    update(place.store, look, reason="")  # as if it had been down for a moment only
     place.b.up()
     place.drain(400)
     (look,) = place.rows("misp-check")
