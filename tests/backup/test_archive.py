@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import stat
@@ -65,6 +66,22 @@ def test_of_two_that_write_the_same_at_once_one_is_kept_whole(tmp_path, folder, 
     archive.read(target, folder)
 
     assert (folder / "keys" / "b").read_bytes() == b"b" * 9_000
+    assert [one.name for one in tmp_path.iterdir() if "part" in one.name] == []
+
+
+def test_a_stick_without_hard_links_takes_it_once(tmp_path, folder, monkeypatch):
+    def link(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(archive.os, "link", link)
+    (tmp_path / "b").write_bytes(b"secret")
+    target = tmp_path / "backup.tar"
+    archive.write(target, TOLD, {"keys/b": tmp_path / "b"})
+    with pytest.raises(Conflict):
+        archive.write(target, TOLD, {"keys/b": tmp_path / "b"})
+    archive.read(target, folder)
+
+    assert (folder / "keys" / "b").read_bytes() == b"secret"
     assert [one.name for one in tmp_path.iterdir() if "part" in one.name] == []
 
 

@@ -52,12 +52,24 @@ def write(target: Path, manifest: Manifest, files: Mapping[str, Path]) -> Manife
             _fill(file, manifest, files)
             file.flush()
             os.fsync(file.fileno())
-        os.link(draft, target)
+        _name(draft, target)
     except FileExistsError as exc:
         raise Conflict(f"{target} is there already") from exc
     finally:
         draft.unlink(missing_ok=True)
     return manifest
+
+
+def _name(draft: Path, target: Path) -> None:
+    """Give *draft* the name of *target*, which nothing may have yet."""
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise
+    except OSError:  # no hard links there, as on most sticks
+        if target.exists():
+            raise FileExistsError from None
+        draft.rename(target)
 
 
 def read(source: Path, folder: Path) -> Manifest:
