@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +103,16 @@ def wait_for(url: str, seconds: float = 20.0) -> None:
 
 def bundle(iris_id: str) -> dict[str, Any]:
     """Return a detection whose whole playbook the policy of the world covers."""
-    document: dict[str, Any] = json.loads(sample().read_bytes())
+    document: dict[str, Any] = json.loads(_sample())
     carrier = document["objects"][0]
     carrier["detection"]["iris_id"] = iris_id
     carrier["playbook_actions"]["workflow"] = carrier["playbook_actions"]["workflow"][:1]
     return document
+
+
+@lru_cache
+def _sample() -> bytes:
+    return sample().read_bytes()
 
 
 def counted(world: World, who: str = "ci") -> dict[str, int]:
