@@ -168,10 +168,8 @@ def test_every_work_of_a_batch_whose_commit_fails_is_told(store, monkeypatch):
     assert sorted(told) == ["kept"] * 5 + ["lost"]
 
 
-def test_who_came_while_another_program_held_the_file_does_not_wait_for_it_twice(
-    store, monkeypatch
-):
-    asked, held = threading.Event(), threading.Event()
+def hold_file(store, monkeypatch, asked, held):
+    """Let another program hold the file until *held*, for too long; *asked* says who wants it."""
 
     class Held(sqlite3.Connection):
         def execute(self, sql, *more):
@@ -182,6 +180,13 @@ def test_who_came_while_another_program_held_the_file_does_not_wait_for_it_twice
             return super().execute(sql, *more)
 
     replace_writer(store, monkeypatch, Held)
+
+
+def test_who_came_while_another_program_held_the_file_does_not_wait_for_it_twice(
+    store, monkeypatch
+):
+    asked, held = threading.Event(), threading.Event()
+    hold_file(store, monkeypatch, asked, held)
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(put, store, some())]
         assert asked.wait(5)
@@ -199,16 +204,7 @@ def test_who_came_while_another_program_held_the_file_does_not_wait_for_it_twice
 
 def test_a_close_while_another_program_holds_the_file_ends(store, monkeypatch):
     asked, held = threading.Event(), threading.Event()
-
-    class Held(sqlite3.Connection):
-        def execute(self, sql, *more):
-            if sql == "BEGIN IMMEDIATE":
-                asked.set()
-                held.wait(5)
-                raise sqlite3.OperationalError("database is locked")
-            return super().execute(sql, *more)
-
-    replace_writer(store, monkeypatch, Held)
+    hold_file(store, monkeypatch, asked, held)
     with ThreadPoolExecutor(2) as pool:
         waiting = pool.submit(put, store, some())
         assert asked.wait(5)
