@@ -33,7 +33,6 @@ def test_a_worker_tells_that_it_lives_for_as_long_as_an_upgrade_takes(monkeypatc
 
 @pytest.mark.parametrize(("mark", "ends"), [({}, True), ({STREAMS: True}, False)])
 def test_an_answer_that_takes_too_long_is_cut_off_and_a_stream_is_not(monkeypatch, mark, ends):
-    monkeypatch.setattr(worker, "SEND_MS", 50)
     monkeypatch.setattr(ThreadWorker, "notify", lambda self: None)
     made = Worker.__new__(Worker)
     made._reading, made._answering, made._readers, made.alive = {}, {}, WeakSet(), True
@@ -45,6 +44,7 @@ def test_an_answer_that_takes_too_long_is_cut_off_and_a_stream_is_not(monkeypatc
         made.notify()
         with pytest.raises(TimeoutError):
             there.recv(1)
+        monkeypatch.setattr(worker, "SEND_MS", 50)
         made.notify()
         if ends:
             assert there.recv(1) == b""

@@ -142,9 +142,10 @@ def test_what_names_a_threat_that_was_taken_back_stands_under_no_other(store):
 def test_every_work_of_a_batch_whose_commit_fails_is_told(store, monkeypatch):
     break_commit(store, monkeypatch, 1)
     told = []
-    gate = threading.Event()
+    entered, gate = threading.Event(), threading.Event()
 
     def slow(tx):
+        entered.set()
         gate.wait(5)
 
     def attempt(work):
@@ -156,7 +157,7 @@ def test_every_work_of_a_batch_whose_commit_fails_is_told(store, monkeypatch):
 
     threads = [threading.Thread(target=attempt, args=(slow,))]
     threads[0].start()
-    time.sleep(0.1)
+    assert entered.wait(5)
     threads += [threading.Thread(target=attempt, args=(lambda tx: None,)) for _ in range(5)]
     for thread in threads[1:]:
         thread.start()
